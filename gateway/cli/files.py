@@ -1,0 +1,168 @@
+"""Files: taken into the ledger, explained, read again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import select
+
+from gateway.accounting.documents import DocumentKind
+from gateway.accounting.files import CreditorFacts, Document, decode_file, to_records
+from gateway.accounting.jsonlines import LinesRejected
+from gateway.cli import DONE, REFUSED, WAITS
+from gateway.cli.common import actor, as_json, creditor_id, opened_house, plain, say
+from gateway.db.tables import Creditor
+from gateway.domain import reasons
+from gateway.errors import DataError, GatewayError, Refused
+from gateway.services import inbound
+from gateway.services.creditors import add_creditor
+from gateway.services.house import House
+from gateway.services.ingest import IngestRejected
+from gateway.services.ingest import ingest as ingest_records
+
+PRACTICE_KEY = "practice"
+"""Creditor made on the first ``ingest`` of an installation that has none; it takes files of any supplier."""
+
+_OUTCOMES = {"taken": DONE, "not_a_claim": DONE, "held": WAITS, "refused": REFUSED}
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--creditor", "key", help="Key of the creditor; not needed while there is only one.")
+@click.option("--source", default="file", show_default=True, help="Name of the accounting system the files come from.")
+@click.option("--lang", default="en", type=click.Choice(reasons.LANGUAGES), help="Language of the sentences.")
+@as_json
+def ingest(files: tuple[Path, ...], key: str | None, source: str, lang: str, *, as_json: bool) -> int:
+    """Take ledger files: Peppol BIS 3 / EHF 3 invoices and credit notes (UBL), and JSON Lines.
+
+    Each file is all or nothing and a second reading changes nothing. Outcome of a file: taken; not_a_claim (a reminder:
+    recognised, makes no invoice); held (a person must look before it can be a claim); refused. Exit code: 0 all taken,
+    2 some held, 3 some refused. An installation without any creditor gets one called 'practice' that takes the files
+    of any supplier.
+    """
+    worst = DONE
+    with opened_house() as house:
+        owner = _owner(house, key)
+        for path in files:
+            result = _ingest_one(house, owner, source, path, lang)
+            worst = max(worst, _OUTCOMES[result["outcome"]])
+            say(result, as_json=as_json, text=_taken_line)
+    return worst
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--lang", default="en", type=click.Choice(reasons.LANGUAGES), help="Language of the sentences.")
+@as_json
+def explain(file: Path, lang: str, *, as_json: bool) -> int:
+    """Say what a payment file holds: format, totals, every payment, and what is wrong with it. Changes nothing.
+
+    Exit code: 0 the file would be accepted, 2 it would go to quarantine, 3 it would be refused.
+    """
+    from gateway.formats.explain import explain as explain_file  # noqa: PLC0415  # only this command reads formats
+
+    try:
+        with file.open("rb") as stream:
+            return explain_file(stream, name=file.name, as_json=as_json, language=lang, write=click.echo)
+    except OSError as error:
+        raise DataError(f"{file}: {error.strerror}") from error
+
+
+@click.command()
+@click.argument("inbound_file_ids", nargs=-1, type=int, required=True)
+@as_json
+def replay(inbound_file_ids: tuple[int, ...], *, as_json: bool) -> None:
+    """Read stored inbound files again, for example after a correction. What was posted is not posted twice."""
+    with opened_house() as house:
+        for file_id in inbound_file_ids:
+            inbound.replay(house, file_id, actor())
+            say(
+                {"inbound_file": file_id, "replayed": True},
+                as_json=as_json,
+                text=lambda r: f"{r['inbound_file']}: will be read again",
+            )
+
+
+def _owner(house: House, key: str | None) -> tuple[int, CreditorFacts]:
+    with house.database.read() as connection:
+        has_none = connection.execute(select(Creditor.id).limit(1)).first() is None
+    if key is None and has_none:
+        _add_practice(house)
+    chosen = creditor_id(house, key)
+    query = select(Creditor.key, Creditor.organisation_number, Creditor.name, Creditor.country)
+    with house.database.read() as connection:
+        row = connection.execute(query.where(Creditor.id == chosen)).one()
+    facts = CreditorFacts(row.organisation_number, row.name, row.country, accepts_any_supplier=row.key == PRACTICE_KEY)
+    return chosen, facts
+
+
+def _add_practice(house: House) -> None:
+    add_creditor(
+        house,
+        key=PRACTICE_KEY,
+        name="Practice ledger",
+        organisation_number="",
+        country="NO",
+        currency="NOK",
+        time_zone="Europe/Oslo",
+        actor=actor(),
+    )
+    click.echo(f"no creditor yet: made '{PRACTICE_KEY}', which takes the files of any supplier", err=True)
+
+
+def _ingest_one(house: House, owner: tuple[int, CreditorFacts], source: str, path: Path, lang: str) -> dict[str, Any]:
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        return _refusal({"file": str(path)}, "file.unreadable", str(error.strerror))
+    with stream:
+        document = decode_file(stream, path.name)
+        about = {"file": str(path), **{name: value for name, value in document.as_dict(lang).items() if name != "file"}}
+        if document.kind is DocumentKind.REFUSED:
+            return {"outcome": "refused", **about}
+        return _take(house, owner, source, document, about, lang)
+
+
+def _take(
+    house: House, owner: tuple[int, CreditorFacts], source: str, document: Document, about: dict[str, Any], lang: str
+) -> dict[str, Any]:
+    creditor, facts = owner
+    try:
+        result = ingest_records(house, creditor, source, to_records(document, facts), actor=actor())
+    except (LinesRejected, IngestRejected) as error:
+        return {"outcome": "refused", **about, "rejected": plain(error.rejected)}
+    except Refused as error:
+        return _refusal(about, error.code, reasons.sentence(error.code, lang, error.values))
+    except GatewayError as error:
+        return _refusal(about, "ingest.failed", str(error))
+    counts = {
+        name: getattr(result, name) for name in ("created", "changed", "unchanged", "customers", "entries", "links")
+    }
+    return {"outcome": _outcome(document), **about, **counts}
+
+
+def _outcome(document: Document) -> str:
+    if document.kind is DocumentKind.REMINDER:
+        return "not_a_claim"
+    return "held" if document.hold_code or document.kind is DocumentKind.HELD else "taken"
+
+
+def _refusal(about: dict[str, Any], code: str, sentence: str) -> dict[str, Any]:
+    return {"outcome": "refused", **about, "error": {"code": code, "text": sentence}}
+
+
+def _taken_line(result: dict[str, Any]) -> str:
+    line = f"{result['file']}: {result['outcome']}, {result.get('format') or 'unknown'}"
+    if "created" in result:
+        line += f", {result['created']} new, {result['changed']} changed, {result['unchanged']} unchanged"
+    if result.get("payable"):
+        line += f", {result['number']} {result['payable']} {result['currency']} due {result['due_date'] or '-'}"
+    said = [f"  {finding['severity']}: {finding['text']}" for finding in result.get("findings", ())]
+    said += [
+        f"  {fault['place']} {fault['field']}: {fault['reason']}: {fault['value']!r}"
+        for fault in result.get("rejected", ())
+    ]
+    said += [f"  {result['error']['text']}"] if "error" in result else []
+    return "\n".join([line, *said])

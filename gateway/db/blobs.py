@@ -1,0 +1,80 @@
+"""Bytes in the database: written once, read as a stream, never held whole in memory.
+
+The database keeps them, not a directory, because it is the one thing every process of every machine sees and the one
+thing that is backed up; "stored byte for byte" and "committed" are then the same event.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from sqlalchemy import Connection, insert, select
+
+from gateway.db.tables import Blob, BlobChunk
+from gateway.db.uow import Database
+
+CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """Where bytes were stored: *size* in bytes, *sha256* in hex."""
+
+    blob_id: int
+    sha256: str
+    size: int
+
+
+def digest(content: BinaryIO) -> tuple[str, int]:
+    """Return (sha256 in hex, size in bytes) of a stream, and rewind it."""
+    sha256, size = hashlib.sha256(), 0
+    while chunk := content.read(CHUNK_BYTES):
+        sha256.update(chunk)
+        size += len(chunk)
+    content.seek(0)
+    return sha256.hexdigest(), size
+
+
+def store(connection: Connection, content: BinaryIO) -> StoredBlob:
+    """Store a stream inside the caller's transaction."""
+    sha256, size = digest(content)
+    blob_id = connection.execute(insert(Blob).values(sha256=sha256, size=size).returning(Blob.id)).scalar_one()
+    number = 0
+    while chunk := content.read(CHUNK_BYTES):
+        connection.execute(insert(BlobChunk).values(blob_id=blob_id, number=number, content=chunk))
+        number += 1
+    return StoredBlob(blob_id, sha256, size)
+
+
+class _BlobStream(io.RawIOBase):
+    """Reads chunk after chunk, each in a transaction of its own, so that a slow reader holds no lock."""
+
+    def __init__(self, database: Database, blob_id: int) -> None:
+        self._database, self._blob_id, self._number, self._rest = database, blob_id, 0, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        if not self._rest:
+            self._rest = memoryview(read_chunk(self._database, self._blob_id, self._number))
+            self._number += 1
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def read_chunk(database: Database, blob_id: int, number: int) -> bytes:
+    """Return one chunk of a blob, empty past its end."""
+    query = select(BlobChunk.content).where(BlobChunk.blob_id == blob_id, BlobChunk.number == number)
+    with database.read() as connection:
+        return bytes(connection.execute(query).scalar_one_or_none() or b"")
+
+
+def open_blob(database: Database, blob_id: int) -> BinaryIO:
+    """Return a stored blob as a readable binary stream."""
+    return io.BufferedReader(_BlobStream(database, blob_id), buffer_size=CHUNK_BYTES)

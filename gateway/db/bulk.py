@@ -1,0 +1,94 @@
+"""Moving many rows: ids in blocks, COPY on PostgreSQL, executemany on SQLite (architecture section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, FromClause, Table, text
+
+T = TypeVar("T")
+
+BATCH_ROWS = 5000
+"""Rows handed to the driver at once: past this the rate does not grow, below it the round trips show."""
+
+
+def table_of(mapped: type[Any]) -> Table:
+    """Return the table behind a mapped class, for Core statements."""
+    return cast("Table", cast("FromClause", mapped.__table__))
+
+
+def batches(rows: Iterable[T], size: int = BATCH_ROWS) -> Iterator[list[T]]:
+    """Cut *rows* into lists of at most *size*, reading no further ahead than one list."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, size)):
+        yield batch
+
+
+def take_ids(connection: Connection, count: int) -> Sequence[int]:
+    """Return *count* new ids, unique over all tables of this installation, ascending.
+
+    PostgreSQL draws them from a sequence, which never makes two transactions wait for each other. SQLite has one writer
+    at a time anyway, so a counter row inside the transaction does, and rolls back with it.
+    """
+    if count == 0:
+        return ()
+    if connection.dialect.name == "postgresql":
+        rows = connection.execute(text("select nextval('kravport_id') from generate_series(1, :n)"), {"n": count})
+        return list(rows.scalars())
+    last = connection.execute(text("update id_block set last = last + :n returning last"), {"n": count}).scalar_one()
+    return range(last - count + 1, last + 1)
+
+
+def insert_rows(
+    connection: Connection, mapped: type[Any], columns: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> int:
+    """Insert *rows* (values in the order of *columns*) and return how many; columns left out take their default.
+
+    Values are Python values: moments with zone, dicts and lists for JSON columns.
+    """
+    table = table_of(mapped)
+    fill = {
+        column.name: column.default.arg(None) if column.default.is_callable else column.default.arg  # type: ignore[attr-defined]
+        for column in table.columns
+        if column.name not in columns and column.default is not None
+    }
+    names = [*columns, *fill]
+    tail = tuple(fill.values())
+    write = _copy if connection.dialect.name == "postgresql" else _executemany
+    count = 0
+    for batch in batches(rows):
+        write(connection, table, names, [(*row, *tail) for row in batch])
+        count += len(batch)
+    return count
+
+
+def _executemany(connection: Connection, table: Table, names: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
+    quoted, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
+    statement = f'insert into "{table.name}" ({quoted}) values ({marks})'  # noqa: S608  # names of our own tables
+    cursor = connection.connection.cursor()
+    cursor.executemany(statement, _bound(connection, table, names, rows))
+    cursor.close()
+
+
+def _copy(connection: Connection, table: Table, names: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
+    quoted = ", ".join(f'"{name}"' for name in names)
+    with connection.connection.cursor().copy(f'COPY "{table.name}" ({quoted}) FROM STDIN') as copy:
+        for row in _bound(connection, table, names, rows):
+            copy.write_row(row)
+
+
+def _bound(
+    connection: Connection, table: Table, names: Sequence[str], rows: list[tuple[Any, ...]]
+) -> list[tuple[Any, ...]]:
+    """Return the values as the driver takes them: what SQLAlchemy would do per statement, done per column."""
+    dialect = connection.dialect
+    processors = [table.columns[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]
+    if not any(processors):
+        return rows
+    columns = [
+        column if process is None else [process(value) for value in column]
+        for process, column in zip(processors, zip(*rows, strict=True), strict=True)
+    ]
+    return list(zip(*columns, strict=True))

@@ -1,0 +1,75 @@
+"""Set operations on the ledger that several services share. They change no more than they are told groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, case, func, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.db.bulk import batches
+from gateway.db.tables import Agreement, Claim, LedgerEntry, Pending
+
+IN_LIST_MAX = 500
+"""Values in one IN list: below SQLite's default of 999 variables with room for others."""
+
+
+def upsert_ignore(connection: Connection, mapped: type[Any], rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; those that break a unique constraint are there already and stay as they are."""
+    if rows:
+        module = postgresql if connection.dialect.name == "postgresql" else sqlite
+        connection.execute(module.insert(mapped).on_conflict_do_nothing(), rows)
+
+
+def refresh_open(connection: Connection, group_ids: Iterable[int], now: datetime) -> None:
+    """Recompute *open_minor* and *closed_at* of the invoices of these groups from their members.
+
+    With two or more invoices in a group nobody can say what is open of which (R-LK-03): each shows its own amount.
+    """
+    member = LedgerEntry.__table__.alias("member")
+    counted = member.c.group_id == LedgerEntry.group_id
+    total = select(func.coalesce(func.sum(member.c.amount_minor), 0)).where(counted).scalar_subquery()
+    invoices = select(func.count()).where(counted, member.c.kind == "invoice").scalar_subquery()
+    for some in batches(sorted(set(group_ids)), IN_LIST_MAX):
+        mine = (LedgerEntry.kind == "invoice", LedgerEntry.group_id.in_(some), LedgerEntry.order_status == "invoiced")
+        connection.execute(
+            update(LedgerEntry)
+            .where(*mine)
+            .values(open_minor=case((invoices > 1, LedgerEntry.amount_minor), else_=total))
+            .execution_options(synchronize_session=False)
+        )
+        is_open = LedgerEntry.open_minor != 0
+        connection.execute(
+            update(LedgerEntry)
+            .where(*mine)
+            .values(closed_at=case((is_open, None), else_=func.coalesce(LedgerEntry.closed_at, now)))
+            .execution_options(synchronize_session=False)
+        )
+
+
+def agreements_to_look(connection: Connection, creditor_id: int) -> Sequence[tuple[int, str]]:
+    """Return (id, currency) of the agreements whose next run must look at changes of this creditor's ledger.
+
+    Those that take new claims, and those that still have claims of their own (R-CO-24).
+    """
+    has_claims = select(Claim.agreement_id).where(Claim.agreement_id == Agreement.id).exists()
+    query = select(Agreement.id, Agreement.currency).where(
+        Agreement.creditor_id == creditor_id,
+        Agreement.state == "active",
+        or_(Agreement.may_create_cases, has_claims),
+    )
+    return [(row.id, row.currency) for row in connection.execute(query)]
+
+
+def queue_groups(connection: Connection, creditor_id: int, group_ids: Iterable[int], now: datetime) -> None:
+    """Tell the next run of every agreement concerned to look at these groups."""
+    agreements = agreements_to_look(connection, creditor_id)
+    for some in batches(sorted(set(group_ids)), IN_LIST_MAX):
+        rows = [
+            {"agreement_id": agreement_id, "group_id": group_id, "queued_at": now}
+            for agreement_id, _ in agreements
+            for group_id in some
+        ]
+        upsert_ignore(connection, Pending, rows)

@@ -1,0 +1,215 @@
+"""The outbox: work promised inside a transaction and done outside it. The database remembers; Redis rings the bell.
+
+pending --lease--> leased --ok------------------> done
+   ^                 |--DeliveryError, crash----> pending, later … failed
+   |                 |--DeliveryInDoubt---------> in_doubt (a receipt, reading back or a person decides)
+   `--lease expired--'  (if repeating is safe; else in_doubt)
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, Select, Update, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.db.tables import Task
+from gateway.db.uow import Database
+from gateway.errors import DataError, DeliveryError, DeliveryInDoubt
+
+LEASE = timedelta(seconds=60)
+"""A dead machine's work is taken over after this; a worker that lives renews its lease three times in it."""
+TASK_SECONDS_MAX = 3600
+"""Longer than the largest file takes. RQ's own time-out can be swallowed by an ``except Exception`` in a plugin and does
+not reach C code, so the renewing thread is the second net: past this it ends the process and the lease runs out."""
+RETRY_SECONDS = (5, 30, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
+"""Waits between attempts: eleven attempts over 75 hours and a half (P5)."""
+JITTER = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """One task in this worker's hands. *attempts* is the fencing token: only its holder may record the outcome."""
+
+    id: int
+    topic: str
+    ref_id: int
+    part: str
+    attempts: int
+
+
+Handler = Callable[[Leased], None]
+
+
+def promise(
+    connection: Connection, topic: str, ref_id: int, due_at: datetime, *, repeatable: bool, part: str = ""
+) -> None:
+    """Add a task to the caller's transaction. Promising the same (topic, ref, part) twice is harmless."""
+    module = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(
+        module.insert(Task)
+        .values(
+            topic=topic,
+            ref_id=ref_id,
+            part=part,
+            repeatable=repeatable,
+            due_at=due_at,
+            state="pending",
+            attempts=0,
+            last_error="",
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def again(connection: Connection, topic: str, ref_id: int, due_at: datetime, *, part: str = "") -> bool:
+    """Make a finished, failed or doubtful task due once more, knowingly. False if there is no such task."""
+    done = connection.execute(
+        update(Task)
+        .where(
+            Task.topic == topic,
+            Task.ref_id == ref_id,
+            Task.part == part,
+            Task.state.in_(("done", "failed", "in_doubt")),
+        )
+        .values(state="pending", due_at=due_at, attempts=0, first_tried_at=None, last_error="", lease_until=None)
+    )
+    return done.rowcount > 0
+
+
+def settle(connection: Connection, topic: str, ref_id: int, state: str, at: datetime) -> None:
+    """Record that a doubtful task turned out ``done`` or ``failed`` (a receipt came, a person decided)."""
+    connection.execute(
+        update(Task)
+        .where(Task.topic == topic, Task.ref_id == ref_id, Task.state.in_(("in_doubt", "pending", "failed")))
+        .values(state=state, finished_at=at, lease_until=None)
+    )
+
+
+def run_one(database: Database, handlers: Mapping[str, Handler], now: Callable[[], datetime], owner: str) -> bool:
+    """Lease one due task, do it with no transaction open, record the outcome. False if none is due.
+
+    *owner* is this worker's name, the same after a restart, so that `release` finds what its last life left behind.
+    Errors that are not ours count as a failed attempt: a bug in one handler must not stop the others, and the row keeps
+    its name for a person to see.
+    """
+    task = _lease(database, tuple(handlers), now(), owner)
+    if task is None:
+        return False
+    try:
+        with _renewing(database, task, now):
+            handlers[task.topic](task)
+    except DeliveryInDoubt as error:
+        _finish(database, task, "in_doubt", str(error), now())
+    except DataError as error:
+        _finish(database, task, "failed", str(error), now())
+    except DeliveryError as error:
+        _retry(database, task, str(error), now())
+    except Exception as error:  # noqa: BLE001  # the net under every handler, see above
+        _retry(database, task, f"{type(error).__name__}: {error}", now())
+    else:
+        _finish(database, task, "done", "", now())
+    return True
+
+
+def sweep(database: Database, now: datetime) -> int:
+    """Take back leases that ran out: repeatable work is due again, the rest is in doubt. Returns how many."""
+    return _take_back(database, now, Task.lease_until < now)
+
+
+def release(database: Database, owner: str, now: datetime) -> int:
+    """Take back what an earlier life of the worker called *owner* held when it was killed. Returns how many."""
+    return _take_back(database, now, Task.owner == owner)
+
+
+def _take_back(database: Database, now: datetime, which: ColumnElement[bool]) -> int:
+    with database.write() as connection:
+        expired = (Task.state == "leased", which)
+        again_ = connection.execute(
+            update(Task)
+            .where(*expired, Task.repeatable)
+            .values(state="pending", due_at=now, lease_until=None, last_error="worker died")
+        )
+        doubt = connection.execute(
+            update(Task).where(*expired).values(state="in_doubt", lease_until=None, last_error="worker died")
+        )
+        return again_.rowcount + doubt.rowcount
+
+
+def due(connection: Connection, now: datetime) -> int:
+    """Return how many tasks are due now."""
+    return len(connection.execute(_due(now).limit(1000)).all())
+
+
+def _due(now: datetime) -> Select[int]:
+    return select(Task.id).where(Task.state == "pending", Task.due_at <= now).order_by(Task.due_at, Task.id)
+
+
+def _lease(database: Database, topics: tuple[str, ...], now: datetime, owner: str) -> Leased | None:
+    with database.read() as connection:
+        # A look before the write lock is taken: an idle worker must not queue behind a long evening on SQLite.
+        if connection.execute(_due(now).where(Task.topic.in_(topics)).limit(1)).one_or_none() is None:
+            return None
+    with database.write() as connection:
+        pick = _due(now).where(Task.topic.in_(topics)).limit(1).with_for_update(skip_locked=True)
+        task_id = connection.execute(pick).scalar_one_or_none()
+        if task_id is None:
+            return None
+        row = connection.execute(
+            update(Task)
+            .where(Task.id == task_id)
+            .values(state="leased", owner=owner, lease_until=now + LEASE, attempts=Task.attempts + 1)
+            .returning(Task.id, Task.topic, Task.ref_id, Task.part, Task.attempts)
+        ).one()
+        return Leased(*row)
+
+
+@contextmanager
+def _renewing(database: Database, task: Leased, now: Callable[[], datetime]) -> Iterator[None]:
+    over = threading.Event()
+    deadline = time.monotonic() + TASK_SECONDS_MAX
+
+    def renew() -> None:
+        while not over.wait(LEASE.total_seconds() / 3):
+            if time.monotonic() > deadline:
+                os._exit(75)
+            with suppress(SQLAlchemyError), database.write() as connection:
+                connection.execute(_held(task).values(lease_until=now() + LEASE))
+
+    thread = threading.Thread(target=renew, name=f"lease-{task.id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _retry(database: Database, task: Leased, error: str, now: datetime) -> None:
+    if task.attempts > len(RETRY_SECONDS):
+        _finish(database, task, "failed", error, now)
+        return
+    wait = RETRY_SECONDS[task.attempts - 1] * random.uniform(1, 1 + JITTER)  # noqa: S311  # spreads load, guards nothing
+    with database.write() as connection:
+        connection.execute(
+            _held(task).values(
+                state="pending", due_at=now + timedelta(seconds=wait), lease_until=None, last_error=error[:2000]
+            )
+        )
+
+
+def _finish(database: Database, task: Leased, state: str, error: str, now: datetime) -> None:
+    with database.write() as connection:
+        connection.execute(_held(task).values(state=state, finished_at=now, lease_until=None, last_error=error[:2000]))
+
+
+def _held(task: Leased) -> Update:
+    return update(Task).where(Task.id == task.id, Task.state == "leased", Task.attempts == task.attempts)

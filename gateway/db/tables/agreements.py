@@ -1,0 +1,110 @@
+"""Agreements with agencies, factoring settings and the keys that accounting systems and agencies use."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.db.tables.base import Base, drawn_id
+
+
+class Agreement(Base):
+    """One creditor's contract with one agency for one service (R-OP-01). A new client number is a new row (R-OP-02).
+
+    *transport* and *settings* hold no secret; *secrets_encrypted* does and is write-only. *webhook_token_hash* finds the
+    agreement of ``POST /webhooks/<agency>/<token>``. *next_run_at* is the evening's row that the ticker reads: 18:00
+    is a moment in the database, not a timer in a process.
+    """
+
+    __tablename__ = "agreement"
+    __table_args__ = (
+        UniqueConstraint("creditor_id", "agency_key", "client_number", "service"),
+        CheckConstraint("state in ('draft', 'active', 'ended')", name="state"),
+        Index(
+            "uq_agreement_one_creates_cases",
+            "creditor_id",
+            "currency",
+            unique=True,
+            sqlite_where=text("may_create_cases and state = 'active'"),
+            postgresql_where=text("may_create_cases and state = 'active'"),
+        ),
+    )
+    id: Mapped[int] = drawn_id()
+    creditor_id: Mapped[int] = mapped_column(ForeignKey("creditor.id"))
+    agency_key: Mapped[str]
+    display_name: Mapped[str]
+    service: Mapped[str]
+    client_number: Mapped[str]
+    market: Mapped[str]
+    currency: Mapped[str]
+    profile: Mapped[str]
+    environment: Mapped[str] = mapped_column(default="sandbox")
+    state: Mapped[str] = mapped_column(default="draft")
+    may_create_cases: Mapped[bool] = mapped_column(default=True)
+    treated_as_factoring: Mapped[bool] = mapped_column(default=False)
+    posts_automatically: Mapped[bool] = mapped_column(default=False)
+    payment_account: Mapped[str] = mapped_column(default="")
+    agency_accounts: Mapped[list[Any]] = mapped_column(default=list)
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    transport: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    secrets_encrypted: Mapped[bytes | None]
+    webhook_token_hash: Mapped[str | None] = mapped_column(unique=True)
+    transfer_time: Mapped[str] = mapped_column(default="18:00")
+    fetch_minutes: Mapped[int] = mapped_column(default=15)
+    next_run_at: Mapped[datetime | None]
+    next_fetch_at: Mapped[datetime | None]
+    last_business_date: Mapped[date | None]
+    receipt_hours: Mapped[int] = mapped_column(default=24)
+    startup_loaded_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class Counter(Base):
+    """Last number used per agreement and envelope kind; consumed only in the transaction that seals a file."""
+
+    __tablename__ = "counter"
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    last: Mapped[int] = mapped_column(default=0)
+    cycle: Mapped[int] = mapped_column(default=0)
+
+
+class FactoringSettings(Base):
+    """Factoring settings of a creditor (R-FA-01 to R-FA-05)."""
+
+    __tablename__ = "factoring_settings"
+    creditor_id: Mapped[int] = mapped_column(ForeignKey("creditor.id"), primary_key=True)
+    use_factoring: Mapped[bool] = mapped_column(default=False)
+    customer_number: Mapped[str] = mapped_column(default="")
+    name: Mapped[str] = mapped_column(default="")
+    address: Mapped[str] = mapped_column(default="")
+    account_number: Mapped[str] = mapped_column(default="")
+    invoice_text: Mapped[str] = mapped_column(default="")
+    posting_mode: Mapped[str] = mapped_column(default="normal")
+
+
+class ApiKey(Base):
+    """A key of an accounting system for one creditor. Only a hash is kept; *prefix* finds the row."""
+
+    __tablename__ = "api_key"
+    id: Mapped[int] = drawn_id()
+    creditor_id: Mapped[int] = mapped_column(ForeignKey("creditor.id"))
+    name: Mapped[str]
+    prefix: Mapped[str] = mapped_column(unique=True)
+    secret_hash: Mapped[str]
+    scopes: Mapped[list[Any]]
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
+class WebhookMessage(Base):
+    """Ids of webhook messages taken, kept for good: a replay is answered like the first time and changes nothing."""
+
+    __tablename__ = "webhook_message"
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"), primary_key=True)
+    message_id: Mapped[str] = mapped_column(primary_key=True)
+    inbound_file_id: Mapped[int]
+    received_at: Mapped[datetime]

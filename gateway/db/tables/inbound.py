@@ -1,0 +1,126 @@
+"""What came back: inbound files, payments waiting for a person or posted, settlements."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.db.tables.base import Base, drawn_id, given_id
+
+
+class InboundArrival(Base):
+    """A file that arrived, first time or again. The bytes are stored before anything looks inside."""
+
+    __tablename__ = "inbound_arrival"
+    id: Mapped[int] = drawn_id()
+    inbound_file_id: Mapped[int] = mapped_column(ForeignKey("inbound_file.id"))
+    channel: Mapped[str]
+    filename: Mapped[str]
+    at: Mapped[datetime]
+
+
+class InboundFile(Base):
+    """One inbound file, by its bytes. The same bytes from the same source are noted and not parsed again (R-OP-07)."""
+
+    __tablename__ = "inbound_file"
+    __table_args__ = (
+        UniqueConstraint("agreement_id", "sha256"),
+        CheckConstraint(
+            "state in ('stored', 'reading', 'imported', 'quarantined', 'refused', 'set_aside')", name="state"
+        ),
+    )
+    id: Mapped[int] = drawn_id()
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"))
+    creditor_id: Mapped[int] = mapped_column(ForeignKey("creditor.id"))
+    channel: Mapped[str]
+    filename: Mapped[str]
+    blob_id: Mapped[int] = mapped_column(ForeignKey("blob.id"))
+    sha256: Mapped[str]
+    size: Mapped[int]
+    received_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(default="stored")
+    kind: Mapped[str] = mapped_column(default="")
+    format: Mapped[str] = mapped_column(default="")
+    progress: Mapped[int] = mapped_column(default=0)
+    transactions: Mapped[int] = mapped_column(default=0)
+    totals: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    findings: Mapped[list[Any]] = mapped_column(default=list)
+    finished_at: Mapped[datetime | None]
+
+
+class _PaymentColumns:
+    """Columns that a staged and an incoming payment share, so that one ``insert … select`` moves a file."""
+
+    file_id: Mapped[int] = mapped_column(ForeignKey("inbound_file.id"))
+    position: Mapped[int]
+    amount_minor: Mapped[int]
+    principal_minor: Mapped[int]
+    currency: Mapped[str]
+    direction: Mapped[str]
+    is_reversal: Mapped[bool]
+    status: Mapped[str]
+    posts: Mapped[bool]
+    why_not: Mapped[str]
+    reference: Mapped[str]
+    references: Mapped[list[Any]]
+    booking_date: Mapped[date | None]
+    value_date: Mapped[date | None]
+    payer_name: Mapped[str]
+    payer_account: Mapped[str]
+    account: Mapped[str]
+    bank_reference: Mapped[str]
+    text: Mapped[str]
+    key: Mapped[str]
+    claim_ref: Mapped[str]
+    case_number: Mapped[str]
+    invoice_number: Mapped[str]
+    reverses_key: Mapped[str]
+    state: Mapped[str] = mapped_column(default="unmatched")
+    entry_id: Mapped[int | None]
+    suggested_entry_id: Mapped[int | None]
+    match_rule: Mapped[str] = mapped_column(default="")
+    difference: Mapped[str] = mapped_column(default="")
+
+
+class StagedPayment(_PaymentColumns, Base):
+    """A payment read from a file whose totals are not proven yet. Never shown, never posted; wiped on a new attempt."""
+
+    __tablename__ = "staged_payment"
+    __table_args__ = (UniqueConstraint("file_id", "position"), Index("ix_staged_payment_entry_id", "entry_id"))
+    id: Mapped[int] = given_id()
+
+
+class IncomingPayment(_PaymentColumns, Base):
+    """A payment under Bank - Incoming payments (R-PM). The id is also that of the ledger entry it becomes.
+
+    *state*: ``proposed`` (certain match, waits for a person), ``unmatched`` (a person must place it), ``posted``,
+    ``ignored`` (information only, or set aside by a person). *match_rule* names the step of R-OP-08 that fired: the
+    value it saw stands in the column of that name; *difference* is one of the eight reasons (R-OP-09) or a ``payment.*``
+    code.
+    """
+
+    __tablename__ = "incoming_payment"
+    __table_args__ = (
+        UniqueConstraint("file_id", "position"),
+        Index(
+            "uq_incoming_payment_key",
+            "creditor_id",
+            "key",
+            unique=True,
+            sqlite_where=text("key <> ''"),
+            postgresql_where=text("key <> ''"),
+        ),
+        Index("ix_incoming_payment_creditor_id_state_id", "creditor_id", "state", "id"),
+        Index("ix_incoming_payment_entry_id", "entry_id"),
+        Index("ix_incoming_payment_creditor_id_reference", "creditor_id", "reference"),
+        CheckConstraint("state in ('proposed', 'unmatched', 'posted', 'ignored')", name="state"),
+    )
+    id: Mapped[int] = given_id()
+    creditor_id: Mapped[int] = mapped_column(ForeignKey("creditor.id"))
+    agreement_id: Mapped[int | None] = mapped_column(ForeignKey("agreement.id"))
+    label: Mapped[str]
+    posted_at: Mapped[datetime | None]
+    posted_by: Mapped[str] = mapped_column(default="")

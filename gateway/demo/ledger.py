@@ -1,0 +1,247 @@
+"""The demo ledger: what three accounting systems tell in the first and in the second evening.
+
+Each line is a record as ``POST /api/v1/records`` and ``kravport ingest`` take it. Most invoices are ordinary; the others
+each show one thing the evening must get right, and say so in their text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.demo.people import company, organisation_numbers, person
+from gateway.domain.identifiers import KidCheck, make_kid, make_ocr
+
+Record = dict[str, Any]
+_BOOKED = ("2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20")
+_DUE = ("2026-11-30", "2026-12-01", "2026-12-02", "2026-12-03", "2026-12-04")
+SECOND_DAY = "2026-11-24"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoCreditor:
+    """One invented creditor with its agreement; *settings* are the agency plugin's."""
+
+    key: str
+    name: str
+    organisation_number: str
+    country: str
+    currency: str
+    time_zone: str
+    language: str
+    agency_key: str
+    service: str
+    profile: str
+    client_number: str
+    payment_account: str
+    settings: dict[str, str]
+    posts_automatically: bool
+
+
+@dataclass(slots=True)
+class Books:
+    """What one creditor's accounting system knows, in the order it tells it."""
+
+    currency: str
+    reference: Callable[[str, str], str]
+    records: list[Record] = field(default_factory=list)
+
+    def card(self, number: str, card: Record) -> str:
+        """Add a customer; return its external id."""
+        self.records.append({"type": "customer", "external_id": f"C{number}", "customer_number": number, **card})
+        return f"C{number}"
+
+    def invoice(self, customer: str, number: int, minor: int, **more: Any) -> str:
+        """Add an invoice; return its external id."""
+        place = number % len(_BOOKED)
+        values = {
+            "amount_minor": minor,
+            "booked": _BOOKED[place],
+            "due": _DUE[place],
+            "payment_reference": self.reference(customer[1:], str(number)),
+            "text": "Varer",
+        }
+        self._add("invoice", f"I{number}", customer, number=str(number), **{**values, **more})
+        return f"I{number}"
+
+    def entry(self, kind: str, external_id: str, customer: str, minor: int, **more: Any) -> str:
+        """Add any other entry; return its external id."""
+        self._add(kind, external_id, customer, amount_minor=minor, **{"booked": _BOOKED[4], **more})
+        return external_id
+
+    def link(self, external_id: str, *entries: str) -> None:
+        """Say what belongs together; nothing dissolves the link."""
+        self.records.append({"type": "link", "external_id": external_id, "entries": list(entries)})
+
+    def _add(self, kind: str, external_id: str, customer: str, **values: Any) -> None:
+        given = {name: value for name, value in values.items() if value is not None}
+        self.records.append(
+            {"type": kind, "external_id": external_id, "customer": customer, "currency": self.currency, **given}
+        )
+
+
+def creditors() -> tuple[DemoCreditor, ...]:
+    """Return the three creditors: a Norwegian with Lowell, a Swedish with Intrum, a Norwegian with a factor."""
+    fjord, vik = list(organisation_numbers("NO"))[:2]
+    sjo = next(organisation_numbers("SE"))
+    no = {"country": "NO", "currency": "NOK", "time_zone": "Europe/Oslo", "language": "nb"}
+    se = {"country": "SE", "currency": "SEK", "time_zone": "Europe/Stockholm", "language": "sv"}
+    sls = {"service": "ledger", "profile": "kravport-sls-1"}
+    return (
+        DemoCreditor(
+            key="fjord", name="Fjord AS", organisation_number=fjord, **no, agency_key="lowell", **sls,
+            client_number="4711", payment_account="15030000017", posts_automatically=True,
+            settings={"ledger_id": "FJORD-1", "agency_id": "LOWELL-SANDBOX"},
+        ),
+        DemoCreditor(
+            key="sjo", name="Sjö AB", organisation_number=sjo, **se, agency_key="intrum", **sls,
+            client_number="8844", payment_account="SE4550000000058398257466", posts_automatically=False,
+            settings={"ledger_id": "SJO-1", "agency_id": "INTRUM-SANDBOX"},
+        ),
+        DemoCreditor(
+            key="vik", name="Vik Handel AS", organisation_number=vik, **no, agency_key="factoring",
+            service="factoring", profile="sgfinans-9409", client_number="1234", payment_account="15030000033",
+            posts_automatically=True, settings={"kid_scheme": "standard-15"},
+        ),
+    )  # fmt: skip
+
+
+def first_day(key: str) -> list[Record]:
+    """Return what the accounting system of creditor *key* tells before the first evening."""
+    return {"fjord": _fjord, "sjo": _sjo, "vik": _vik}[key]().records
+
+
+def second_day(key: str) -> list[Record]:
+    """Return what changes between the first and the second evening: links, unlinking, later items, a completed order."""
+    books = Books("SEK" if key == "sjo" else "NOK", _ocr if key == "sjo" else _kid)
+    if key == "fjord":
+        books.invoice("C2006", 10_014, 88_000, order_status="invoiced", order_number="O-14")
+        books.link("L-LATE", "I10010", "P-LOOSE")
+        books.link("L-UNDO")
+        books.entry("credit_note", "K-LATE", "C2010", 20_000, number="90002", credits=["10021"], booked=SECOND_DAY)
+        books.link("L-CREDIT2", "I10021", "K-LATE")
+    elif key == "sjo":
+        books.entry("payment", "P-SE2", "C3007", 40_000, booked=SECOND_DAY, bank_reference="SE-2")
+        books.link("L-SE2", "I20015", "P-SE2")
+    else:
+        books.entry("credit_note", "K-VIK2", "C40", 15_000, number="90012", credits=["30002"], booked=SECOND_DAY)
+        books.link("L-VIK2", "I30002", "K-VIK2")
+    return books.records
+
+
+def _kid(customer: str, invoice: str) -> str:
+    """The scheme "standard-15": seven places of invoice, seven of customer, the check digit."""
+    return make_kid(f"{int(invoice):07d}{int(customer):07d}", KidCheck.MOD10)
+
+
+def _ocr(customer: str, invoice: str) -> str:
+    return make_ocr(f"{customer}{invoice}", with_length_digit=True)
+
+
+def _amount(number: int) -> int:
+    """An amount that looks like one: different for each invoice, with odd øre here and there."""
+    return 25_000 + number % 97 * 1_350 + (number % 4 == 0) * 37
+
+
+def _fjord() -> Books:
+    """Thirty customers, sixty invoices; one of each kind of trouble."""
+    books = Books("NOK", _kid)
+    numbers = list(organisation_numbers("NO"))[2:]
+    cards = [company("NO", n, number) for n, number in enumerate(numbers)]
+    cards += [person("NO", n, with_id=n % 3 != 0) for n in range(len(numbers), 27)]
+    cards += [
+        person("NO", 27, address1="", postcode="", city=""),
+        company("NO", 28, "", address1="-"),
+        person("NO", 29, kind=""),
+    ]
+    customers = [books.card(str(2000 + n), {k: v for k, v in card.items() if v}) for n, card in enumerate(cards)]
+    for n, customer in enumerate(customers):
+        for number in (10_001 + 2 * n, 10_002 + 2 * n):
+            if number not in _FJORD_SPECIAL:
+                books.invoice(customer, number, _amount(number))
+    _fjord_specials(books)
+    return books
+
+
+_FJORD_SPECIAL = {10_003, 10_004, 10_005, 10_006, 10_007, 10_008, 10_009, 10_010, 10_014, 10_018, 10_020, 10_022}
+
+
+def _fjord_specials(books: Books) -> None:
+    books.invoice("C2001", 10_003, 100_000, text="Direkte betaling i del")
+    books.entry("payment", "P-PART", "C2001", 25_000, is_bank=True, bank_reference="DIR-1")
+    books.link("L-PART", "I10003", "P-PART")
+    books.invoice("C2001", 10_004, 64_000, text="Kreditnota")
+    books.entry("credit_note", "K-1", "C2001", 14_000, number="90001", credits=["10004"])
+    books.link("L-CREDIT", "I10004", "K-1")
+    books.invoice("C2002", 10_005, 50_000, text="Betalt to ganger, tilbakebetalt")
+    books.entry("payment", "P-TWICE1", "C2002", 50_000, is_bank=True, bank_reference="DIR-2")
+    books.entry("payment", "P-TWICE2", "C2002", 50_000, is_bank=True, bank_reference="DIR-3")
+    books.entry("payment_out", "U-TWICE", "C2002", 50_000, is_bank=True, bank_reference="DIR-4")
+    books.link("L-TWICE", "I10005", "P-TWICE1", "P-TWICE2", "U-TWICE")
+    books.invoice("C2002", 10_006, 72_500, text="Linje merket ikke overfør")
+    books.entry("voucher_line", "V-FLAG", "C2002", -2_500, do_not_transfer=True, text="Øreavrunding, intern")
+    books.link("L-FLAG", "I10006", "V-FLAG")
+    books.invoice("C2003", 10_007, 30_000, text="To fakturaer i én gruppe")
+    books.invoice("C2003", 10_008, 45_000, text="To fakturaer i én gruppe")
+    books.entry("payment", "P-MIXED", "C2003", 75_000, is_bank=True, bank_reference="DIR-5")
+    books.link("L-MIXED", "I10007", "I10008", "P-MIXED")
+    books.invoice("C2004", 10_009, 39_000, text="Ser ut som avskrivning")
+    books.entry("voucher_line", "V-LOSS", "C2004", -9_000, counter_account="7830", text="Tap")
+    books.link("L-LOSS", "I10009", "V-LOSS")
+    books.invoice("C2004", 10_010, 51_000, text="Betaling knyttes i morgen")
+    books.entry("payment", "P-LOOSE", "C2004", 11_000, is_bank=True, bank_reference="DIR-6")
+    books.invoice("C2006", 10_014, 88_000, order_status="order", order_number="O-14", text="Ordre, ikke fakturert")
+    books.invoice("C2008", 10_018, 42_000, text="Knytning fjernes i morgen")
+    books.entry("payment", "P-UNDO", "C2008", 12_000, is_bank=True, bank_reference="DIR-7")
+    books.link("L-UNDO", "I10018", "P-UNDO")
+    books.invoice("C2009", 10_020, 47_000, due=None, text="Uten forfall")
+    books.invoice("C2010", 10_022, 33_000, text="Merket ikke overfør av en bokholder")
+
+
+def _sjo() -> Books:
+    """Twenty customers, forty invoices; Intrum insists on numbers."""
+    books = Books("SEK", _ocr)
+    numbers = list(organisation_numbers("SE"))[1:]
+    cards = [company("SE", n, number) for n, number in enumerate(numbers)]
+    cards += [person("SE", n) for n in range(len(numbers), 17)]
+    cards += [
+        company("SE", 17, "", name="Utan Nummer AB"),
+        person("SE", 18, with_id=False),
+        person("SE", 19, postcode="000 00"),
+    ]
+    customers = [books.card(str(3000 + n), {k: v for k, v in card.items() if v}) for n, card in enumerate(cards)]
+    for n, customer in enumerate(customers):
+        for number in (20_001 + 2 * n, 20_002 + 2 * n):
+            books.invoice(customer, number, _amount(number), text="Varor")
+    books.entry("payment", "P-SE1", "C3001", 10_000, is_bank=True, bank_reference="SE-1")
+    books.link("L-SE1", "I20003", "P-SE1")
+    books.entry("credit_note", "K-SE1", "C3002", 5_000, number="90005", credits=["20005"])
+    books.link("L-SE2C", "I20005", "K-SE1")
+    return books
+
+
+def _vik() -> Books:
+    """Ten customers, twenty invoices; the factor takes companies with numbers only and no payments."""
+    books = Books("NOK", _kid)
+    numbers = list(organisation_numbers("NO"))[2:]
+    cards = [company("NO", n + 40, number) for n, number in enumerate(numbers)]
+    cards += [person("NO", 50), company("NO", 51, ""), company("NO", 52, "", name="AS Feil Rekkefølge")]
+    customers = [books.card(str(40 + n), {k: v for k, v in card.items() if v}) for n, card in enumerate(cards)]
+    for n, customer in enumerate(customers):
+        for number in (30_001 + 2 * n, 30_002 + 2 * n):
+            changes = {"payment_reference": "1234567897"} if number == 30_014 else {}
+            books.invoice(customer, number, _amount(number), **changes)
+    books.entry("credit_note", "K-VIK1", "C40", 10_000, number="90011", credits=["30001"])
+    books.link("L-VIK1", "I30001", "K-VIK1")
+    books.entry("payment", "P-VIK1", "C42", 20_000, is_bank=True, bank_reference="VIK-1")
+    books.link("L-VIK2P", "I30005", "P-VIK1")
+    return books
+
+
+def lines(records: list[Record]) -> Iterator[bytes]:
+    """Yield *records* as JSON Lines."""
+    import json  # noqa: PLC0415  # only the sender needs it
+
+    for record in records:
+        yield json.dumps(record, ensure_ascii=False).encode() + b"\n"

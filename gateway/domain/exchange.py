@@ -1,0 +1,469 @@
+"""What crosses the line between Kravport and an agency: plain values, no behaviour.
+
+Rows that cross in bulk are named tuples, because a tuple is made in a fraction of a microsecond and an evening moves
+hundreds of thousands; the few others are frozen dataclasses. Amounts are minor units of the agreement's currency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import Enum, Flag, auto
+from typing import BinaryIO, NamedTuple, Protocol
+
+# --- what an agency is -----------------------------------------------------------------------------------------------
+
+
+class Can(Flag):
+    """What an agency takes. Panel and services ask this, never the plugin's name."""
+
+    EXPORT_INVOICE = auto()
+    EXPORT_LINKED_ITEMS = auto()
+    IMPORT_PAYMENTS = auto()
+    IMPORT_RECEIPT = auto()
+    IMPORT_CASE_STATUS = auto()
+    IMPORT_SETTLEMENT = auto()
+    MARK_FACTORING = auto()
+    CHECK_CUSTOMER = auto()
+
+
+class Service(Enum):
+    """What the creditor bought (glossary 12, 13, 14, 18)."""
+
+    LEDGER = "ledger"
+    COLLECTION = "collection"
+    FACTORING = "factoring"
+    REMINDER = "reminder"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A counter of outgoing files: *first* to *last*, then *first* again."""
+
+    first: int = 1
+    last: int = 999_999_999
+
+    def after(self, sequence: int) -> int:
+        """Return the number that follows *sequence*; 0 means that nothing was sent yet."""
+        return self.first if sequence < self.first or sequence >= self.last else sequence + 1
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutProfile:
+    """One layout a plugin can write, and whether the agency itself confirmed it (R-OP-18).
+
+    An unconfirmed profile delivers only to sandboxes; the host enforces it. *carries* names the linked items the layout
+    has a place for: the host tells a person about the others (``item.not_carried``) instead of handing them over.
+    """
+
+    name: str
+    title: str
+    source: str
+    confirmed: bool = False
+    series: Mapping[str, Series] = field(default_factory=dict)
+    carries_non_positive_invoices: bool = False
+    unlink_has_message: bool = False
+    needs_national_id: bool = False
+    receipt_within_hours: int | None = 24
+    carries: frozenset[LinkKind] = field(default_factory=lambda: frozenset(LinkKind))
+
+
+@dataclass(frozen=True, slots=True)
+class AgencyProfile:
+    """A plugin's manifest: static facts, no behaviour.
+
+    *limits* says in words what the plugin cannot do yet; shown in panel and CLI.
+    """
+
+    key: str
+    name: str
+    markets: frozenset[str]
+    currencies: frozenset[str]
+    services: frozenset[Service]
+    can: Can
+    layouts: tuple[LayoutProfile, ...]
+    delivery_is_idempotent: bool
+    settings_schema: Mapping[str, object] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+
+    def layout(self, name: str) -> LayoutProfile | None:
+        """Return the layout profile called *name*, or None."""
+        return next((layout for layout in self.layouts if layout.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One creditor's contract with one agency for one service. A new client number is a new agreement (R-OP-02).
+
+    *settings* are the plugin's own, checked against its JSON schema; *secrets* are not among them.
+    """
+
+    agreement_id: int
+    agency_key: str
+    creditor_id: int
+    creditor_name: str
+    display_name: str
+    client_number: str
+    service: Service
+    market: str
+    currency: str
+    profile: str
+    is_sandbox: bool
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+# --- findings --------------------------------------------------------------------------------------------------------
+
+
+class Severity(Enum):
+    """How much a finding matters: ``BLOCKING`` holds the item or stops the file."""
+
+    INFO = "info"
+    WARNING = "warning"
+    BLOCKING = "blocking"
+
+
+class Finding(NamedTuple):
+    """One thing wrong with one datum, said so that a bookkeeper can mend it.
+
+    *code* is a reason code (rules 11.2, or ``file.*`` codes of the format readers); *place* is a line, element path
+    or field name; *values* fill the sentence of the code.
+    """
+
+    severity: Severity
+    code: str
+    place: str = ""
+    value: str = ""
+    values: Mapping[str, object] = {}
+
+
+# --- outbound --------------------------------------------------------------------------------------------------------
+
+
+class CustomerKind(Enum):
+    """R-CD-01. A card whose kind is not known has ``None`` in its place; it is never guessed."""
+
+    PRIVATE = "private"
+    COMPANY = "company"
+    PUBLIC = "public"
+
+
+class Customer(NamedTuple):
+    """A customer card as it stands at the moment of export. Empty text means: not filled in.
+
+    *identity_scheme* is one of ``no-orgnr no-fnr se-orgnr se-pnr fi-ytunnus fi-hetu dk-cvr dk-cpr other`` or empty;
+    *country* is ISO 3166-1 alpha-2, *language* ISO 639-1. *has_own_number* tells a private customer from a bare contact
+    (R-CD-02).
+    """
+
+    customer_number: str
+    kind: CustomerKind | None
+    name: str
+    organisation_number: str
+    national_id: str
+    identity_scheme: str
+    address1: str
+    address2: str
+    postcode: str
+    city: str
+    country: str
+    email: str
+    phone: str
+    language: str
+    has_own_number: bool = True
+
+    @property
+    def identity_number(self) -> str:
+        """The number that identifies the debtor: the organisation number, else the national id, else empty."""
+        return self.national_id if self.kind is CustomerKind.PRIVATE else self.organisation_number
+
+
+class Origin(Enum):
+    """Who told us. What came from the agency is never sent back to it (R-OP-04)."""
+
+    CREDITOR = "creditor"
+    AGENCY = "agency"
+    BANK = "bank"
+
+
+class LinkKind(Enum):
+    """What a linked item is; decides whether it lowers or raises the claim together with its direction."""
+
+    DIRECT_PAYMENT = "direct_payment"
+    CREDIT_NOTE = "credit_note"
+    DISBURSEMENT = "disbursement"
+    VOUCHER_LINE = "voucher_line"
+    CHARGE = "charge"
+    UNLINK = "unlink"
+
+
+class Direction(Enum):
+    """``DEBIT`` raises what the customer owes, ``CREDIT`` lowers it."""
+
+    DEBIT = "debit"
+    CREDIT = "credit"
+
+
+class LinkedItem(NamedTuple):
+    """A ledger entry linked to one invoice, or the removal of such a link (``UNLINK``, naming *unlinks_item_id*).
+
+    *amount_minor* is always positive; *direction* says what it does to the claim.
+    """
+
+    item_id: str
+    kind: LinkKind
+    date: date
+    amount_minor: int
+    direction: Direction
+    origin: Origin
+    number: str = ""
+    voucher_number: str = ""
+    payment_reference: str = ""
+    bank_reference: str = ""
+    text: str = ""
+    charge_kind: str = ""
+    unlinks_item_id: str = ""
+
+
+class Claim(NamedTuple):
+    """One invoice as the agency must see it, with the items that travel in this file.
+
+    *original_minor* is the invoice total; *open_minor* what remains as told by us after the items of this file, without
+    marked lines and without money the agency itself received (R-VL-08). Claims come ordered by customer number, then
+    invoice number; items by date, then item id. *reminder_date* is that of the creditor's own reminder, which
+    collection demands.
+    """
+
+    claim_id: str
+    invoice_number: str
+    reminder_number: str
+    case_number: str
+    invoice_date: date
+    due_date: date
+    original_minor: int
+    open_minor: int
+    payment_reference: str
+    text: str
+    customer: Customer
+    items: tuple[LinkedItem, ...] = ()
+    reminder_date: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Everything a file needs that is not a claim. Handed in, so that exports are pure.
+
+    *sequences* gives the number to use per envelope kind; the host consumes only those that came back as files.
+    *file_ids* gives a UUID per kind. *business_date* is the creditor's local day of the run.
+    """
+
+    sequences: Mapping[str, int]
+    file_ids: Mapping[str, str]
+    created_at: datetime
+    business_date: date
+    sender_id: str
+    receiver_id: str
+    is_test: bool
+
+
+class Totals(NamedTuple):
+    """Control totals of a file or of what was handed to a plugin, in minor units of one currency.
+
+    *debit_minor* is the sum of invoice totals and debit items, *credit_minor* of credit items; charges stand apart.
+    """
+
+    claims: int = 0
+    items: int = 0
+    debit_minor: int = 0
+    credit_minor: int = 0
+    charge_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One sealed file (glossary 115). Once stored it is never edited; a correction is a new envelope.
+
+    *totals* are what the plugin wrote into it; a file without claims (a customer file) has zero totals.
+    *order* tells which of a run's files is delivered first.
+    """
+
+    kind: str
+    sequence: int
+    filename: str
+    media_type: str
+    currency: str
+    totals: Totals
+    order: int = 0
+    factoring_agreement: str = ""
+
+
+class Sink(Protocol):
+    """Where an export writes its files; opened one after the other, never two at once."""
+
+    def open(self, filename: str) -> AbstractContextManager[BinaryIO]:
+        """Return a writable binary stream for the file called *filename*."""
+
+
+@dataclass(frozen=True, slots=True)
+class FactoringAssignment:
+    """The claims are assigned: who must be paid, and the notice the debtor sees (R-FA-03, R-FA-13)."""
+
+    agreement_number: str
+    factor_name: str
+    factor_address: str
+    factor_party_id: str
+    pay_to_account: str
+    notice: str
+
+
+# --- inbound ---------------------------------------------------------------------------------------------------------
+
+
+class InboundKind(Enum):
+    """What an inbound file is."""
+
+    PAYMENTS = "payments"
+    RECEIPT = "receipt"
+    CASE_STATUS = "case_status"
+    SETTLEMENT = "settlement"
+    SNAPSHOT = "snapshot"
+
+
+@dataclass(frozen=True, slots=True)
+class InboundFile:
+    """A stored inbound file. *head* is its first 64 KiB; *open* gives the whole as a new stream each time."""
+
+    file_id: int
+    filename: str
+    received_at: datetime
+    size: int
+    head: bytes
+    open: Callable[[], BinaryIO]
+
+
+class Reference(NamedTuple):
+    """One reference of a payment: *kind* is ``kid ocr scor rf invoice credit_note case text`` or empty.
+
+    *raw* is as found, *value* with surrounding blanks stripped and nothing else; leading zeros count.
+    *amount_minor* is the part of the payment that belongs to it, where the file says so.
+    """
+
+    raw: str
+    value: str
+    kind: str = ""
+    amount_minor: int | None = None
+
+
+class Payment(NamedTuple):
+    """Money as an agency or bank reports it.
+
+    *amount_minor* is never negative; *direction* is ``CREDIT`` for money in to the creditor. *position* is 1-based and
+    makes it unique in its file; *key* is its identity across files (payments.md section 8), empty where the format has
+    none. *posts* says whether it may become a ledger entry at all, *why_not* the code when it may not.
+    *principal_minor* is the part that lowers the invoice (the whole amount unless an agency split it).
+    """
+
+    position: int
+    amount_minor: int
+    currency: str
+    direction: Direction
+    is_reversal: bool = False
+    status: str = "BOOK"
+    posts: bool = True
+    why_not: str = ""
+    reference: str = ""
+    reference_raw: str = ""
+    references: tuple[Reference, ...] = ()
+    booking_date: date | None = None
+    value_date: date | None = None
+    payer_name: str = ""
+    payer_account: str = ""
+    account: str = ""
+    bank_reference: str = ""
+    text: str = ""
+    key: str = ""
+    claim_id: str = ""
+    case_number: str = ""
+    invoice_number: str = ""
+    principal_minor: int | None = None
+    reverses_key: str = ""
+
+
+class PaymentStream(Protocol):
+    """Payments read one by one. Control totals are compared by the reader before the iteration ends.
+
+    *format* names the format and version ("camt.054.001.08"); *sections* and *findings* are complete only after the
+    iteration. Iterating raises ``FileQuarantined`` or ``FileRefused`` when the file may not take effect; the caller
+    commits nothing of it then.
+    """
+
+    format: str
+    findings: list[Finding]
+
+    def __iter__(self) -> Iterator[Payment]:
+        """Yield the payments in file order."""
+
+
+class ObjectReceipt(NamedTuple):
+    """The agency's answer for one object: *object_id* is a claim id, an item id or a customer number."""
+
+    object_type: str
+    object_id: str
+    is_accepted: bool
+    case_number: str = ""
+    reason_code: str = ""
+    reason_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The agency's answer to one envelope, found by *kind* and *sequence* (and *file_id* where given).
+
+    *status* is ``accepted``, ``partly`` or ``rejected``; a rejected file has no objects.
+    """
+
+    kind: str
+    sequence: int
+    file_id: str
+    status: str
+    reason_code: str
+    reason_text: str
+    objects: tuple[ObjectReceipt, ...]
+
+
+class CaseStatus(NamedTuple):
+    """What the agency says about a case. A status never moves money (R-OP-10)."""
+
+    case_number: str
+    claim_id: str
+    invoice_number: str
+    state: str
+    stage: str
+    close_code: str
+    date: date
+    raw_code: str
+    raw_text: str
+
+
+# --- transport -------------------------------------------------------------------------------------------------------
+
+
+class Transport(Protocol):
+    """A way to an agency's mailbox. Failures are ``DeliveryError`` (not arrived) or ``DeliveryInDoubt``."""
+
+    def put(self, filename: str, content: BinaryIO, size: int) -> str:
+        """Upload under a temporary name, compare the size, rename; return the name at the far side."""
+
+    def list(self) -> list[str]:
+        """Return names of complete files waiting for us."""
+
+    def get(self, filename: str, into: BinaryIO) -> None:
+        """Copy one waiting file into *into*."""
+
+    def remove(self, filename: str) -> None:
+        """Take a file out of the mailbox after its bytes are committed here."""
+
+    def read_back(self, filename: str, into: BinaryIO) -> bool:
+        """Copy a file we delivered earlier, as the far side has it, into *into*; False if it is not there."""

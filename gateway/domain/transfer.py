@@ -1,0 +1,345 @@
+"""Who goes tonight, who is held and why: one pure function over one link group (R-LS, R-LK, R-VL, R-RV, R-FA).
+
+Preview and run both call `judge`, on rows read by the same query, which is why the preview cannot differ from the run
+(P13). Nothing here depends on the order in which entries were read (R-LK-07).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import NamedTuple
+
+from gateway.domain.exchange import Direction, LinkKind, Service
+from gateway.domain.ledger import EntryKind, OrderStatus
+
+NOT_CARRIED = "item.not_carried"
+"""The layout has no place for this kind of item: shown once, and not looked at again every evening."""
+
+
+# Values once, not per row: an enum member's value costs as much as the rest of a comparison on Python 3.11.
+_CHARGE = EntryKind.CHARGE.value
+_CREDIT_NOTE = EntryKind.CREDIT_NOTE.value
+_INVOICE = EntryKind.INVOICE.value
+_OTHER = EntryKind.OTHER.value
+_PAYMENT = EntryKind.PAYMENT.value
+_PAYMENT_OUT = EntryKind.PAYMENT_OUT.value
+_REVERSAL = EntryKind.REVERSAL.value
+_WRITE_OFF = EntryKind.WRITE_OFF.value
+_INVOICED = OrderStatus.INVOICED.value
+_LINK_CHARGE = LinkKind.CHARGE.value
+
+
+class Member(NamedTuple):
+    """One ledger entry of a link group, with what the agency was last told about it.
+
+    *amount_minor* is debit positive. *sent_kind* is empty when the agency knows nothing of the entry, or was told that
+    its link is gone. *is_late*: it became ready at or after the cut-off (A-02). *is_former* marks an entry that the agency knows as part of this group and that has left it.
+    *is_mended* says that a rejected object's card was changed after the rejection.
+    """
+
+    entry_id: int
+    group_id: int
+    kind: str
+    number: str
+    amount_minor: int
+    booked: date
+    due: date | None
+    order_status: str
+    is_late: bool
+    origin: str
+    is_marked: bool
+    marked_by: str
+    marked_at: datetime | None
+    credits: Sequence[str]
+    is_bank: bool
+    is_judged_payment: bool
+    is_reversed: bool
+    hold_code: str
+    sent_kind: str
+    sent_claim: int
+    sent_version: int
+    sent_item_id: str
+    is_rejected: bool
+    is_mended: bool
+    rejected_because: str
+    is_former: bool
+
+    @property
+    def is_sent(self) -> bool:
+        """The agency has it (or has it on its way) as part of a claim."""
+        return bool(self.sent_kind) and not self.is_rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What of agreement and customer decides about a group. Made once per run, or once per customer.
+
+    *blocking* are reason codes that hold everything of the agreement (factoring settings) or of the customer (R-CD).
+    *carries* are the kinds of linked item the layout can express.
+    """
+
+    agency: str
+    service: Service
+    carries: frozenset[LinkKind]
+    carries_non_positive: bool
+    unlink_has_message: bool
+    blocking: tuple[tuple[str, Mapping[str, object]], ...] = ()
+    is_customer_marked: bool = False
+    has_unlinked_credit: bool = False
+    misdirected_credit_note: str = ""
+
+
+class Hold(NamedTuple):
+    """An entry that does not go, with the reason code and what fills its sentence (rules 11.2)."""
+
+    entry_id: int
+    code: str
+    values: Mapping[str, object]
+    is_exclusion: bool = False
+
+
+class Going(NamedTuple):
+    """An entry that goes, as what, with which effect on the claim, and its version at this agency."""
+
+    member: Member
+    kind: LinkKind
+    direction: Direction
+    version: int
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What becomes of one group tonight.
+
+    *told_minor* is how much *items* change the claim's open amount as told to the agency (charges change nothing).
+    *waits* says that something here became ready after the cut-off and is looked at again tomorrow.
+    """
+
+    group_id: int
+    invoice: Member | None = None
+    sends_invoice: bool = False
+    items: list[Going] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+    warnings: list[Hold] = field(default_factory=list)
+    waits: bool = False
+
+    @property
+    def goes(self) -> bool:
+        """Something of the group goes tonight."""
+        return self.sends_invoice or bool(self.items)
+
+    @property
+    def told_minor(self) -> int:
+        """Effect of the items on the open amount, minor units, debit positive."""
+        return sum(
+            item.member.amount_minor if item.kind is not LinkKind.UNLINK else -item.member.amount_minor
+            for item in self.items
+            if item.kind is not LinkKind.CHARGE and item.member.kind != _CHARGE
+        )
+
+
+def judge(group_id: int, members: Sequence[Member], rules: Rules) -> Verdict:
+    """Decide about one link group.
+
+    Args:
+        group_id: the group's id.
+        members: its entries and former entries, in any order.
+        rules: what binds it.
+
+    Returns:
+        What goes, what is held, what only warns. Every ready, unsent entry is in exactly one of *items* (or is the
+        invoice that goes), *holds*, or is skipped because it is the agency's own money or waits for tomorrow.
+    """
+    verdict = Verdict(group_id)
+    present = sorted((m for m in members if not m.is_former and _is_ledger(m)), key=_place)
+    verdict.waits = any(m.is_late and not m.is_sent for m in present)
+    invoices = [m for m in present if m.kind == _INVOICE]
+    if len(invoices) > 1:
+        _hold_all(verdict, present, [("group.several_invoices", {"numbers": _numbers(present)})])
+    elif invoices:
+        verdict.invoice = invoices[0]
+        _judge_claim(verdict, invoices[0], present, [m for m in members if m.is_former], rules)
+    return verdict
+
+
+def _judge_claim(
+    verdict: Verdict, invoice: Member, present: Sequence[Member], former: Sequence[Member], rules: Rules
+) -> None:
+    """Decide about a group with exactly one invoice."""
+    exclusion = _exclusion(invoice, rules)
+    reasons = exclusion or _group_reasons(invoice, present, rules)
+    if reasons:
+        _hold_all(verdict, present, reasons, is_exclusion=bool(exclusion))
+        return
+    if invoice.is_late and not invoice.is_sent:
+        return
+    verdict.sends_invoice = not invoice.is_sent
+    if verdict.sends_invoice and rules.has_unlinked_credit:
+        verdict.warnings.append(Hold(invoice.entry_id, "link.possible_match", {}))
+    for member in present:
+        if member is not invoice and not member.is_late:
+            _judge_item(verdict, member, invoice, rules)
+    _take_back(verdict, former, rules)
+
+
+def _place(member: Member) -> tuple[date, int]:
+    return member.booked, member.entry_id
+
+
+def _is_ledger(member: Member) -> bool:
+    return member.order_status == _INVOICED
+
+
+def _numbers(members: Iterable[Member]) -> str:
+    return ", ".join(sorted(m.number or str(m.entry_id) for m in members))
+
+
+def _hold_all(
+    verdict: Verdict,
+    present: Iterable[Member],
+    reasons: Sequence[tuple[str, Mapping[str, object]]],
+    *,
+    is_exclusion: bool = False,
+) -> None:
+    """Hold every unsent entry of the group; a line with a mark of its own says that instead."""
+    for member in present:
+        if member.is_sent or member.origin == "agency" or member.kind == _REVERSAL:
+            continue
+        if member.is_marked and member.kind != _INVOICE:
+            verdict.holds.append(Hold(member.entry_id, "exclusion.line", {}, is_exclusion=True))
+            continue
+        verdict.holds += [Hold(member.entry_id, code, values, is_exclusion) for code, values in reasons]
+    sent = [m for m in present if m.is_sent]
+    if sent and not verdict.holds and not is_exclusion:
+        verdict.holds += [Hold(sent[0].entry_id, code, values) for code, values in reasons]
+
+
+def _exclusion(invoice: Member, rules: Rules) -> list[tuple[str, Mapping[str, object]]]:
+    """Exclusions are absolute and come before everything else (P15): any level excludes (A-08)."""
+    found: list[tuple[str, Mapping[str, object]]] = []
+    if invoice.is_marked:
+        found.append(("exclusion.invoice", {"user": invoice.marked_by, "date": invoice.marked_at}))
+    if rules.is_customer_marked:
+        found.append(("exclusion.customer", {}))
+    return found
+
+
+def _group_reasons(invoice: Member, present: Sequence[Member], rules: Rules) -> list[tuple[str, Mapping[str, object]]]:
+    found = list(rules.blocking)
+    if invoice.hold_code:
+        found.append((invoice.hold_code, {}))
+    if invoice.due is None and invoice.hold_code != "document.due_date_missing":
+        found.append(("document.due_date_missing", {}))
+    if invoice.amount_minor <= 0 and not rules.carries_non_positive:
+        found.append(("amount.not_carried", {"agency": rules.agency}))
+    if invoice.is_rejected and not invoice.is_mended:
+        found.append(("receipt.rejected", {"agency": rules.agency, "reason": invoice.rejected_because}))
+    found += _link_reasons(invoice, present, rules)
+    return found
+
+
+def _link_reasons(invoice: Member, present: Sequence[Member], rules: Rules) -> list[tuple[str, Mapping[str, object]]]:
+    found: list[tuple[str, Mapping[str, object]]] = []
+    for member in present:
+        if member.kind == _CREDIT_NOTE and member.credits and invoice.number not in member.credits:
+            found.append(("link.credit_note_other_invoice", {"number": ", ".join(member.credits)}))
+        if member.is_reversed and member.kind != _INVOICE:
+            found.append(("payment.reversed_after_transfer", {"agency": rules.agency}))
+    if rules.misdirected_credit_note:
+        found.append(("link.credit_note_other_invoice", {"number": invoice.number}))
+    if sum(m.amount_minor for m in present) < 0 < invoice.amount_minor:
+        found.append(("link.over_matched", {}))
+    if rules.service is Service.COLLECTION and rules.has_unlinked_credit:
+        found.append(("link.possible_match", {}))
+    return found
+
+
+def _judge_item(verdict: Verdict, member: Member, invoice: Member, rules: Rules) -> None:
+    """Decide about one entry linked to an invoice that the agency has or gets tonight."""
+    if member.origin == "agency" or member.kind == _REVERSAL:
+        return  # the agency's own money is never echoed (R-PM-08); a reversal does not travel (R-RV-01)
+    if member.is_sent:
+        if member.sent_claim != invoice.entry_id:
+            verdict.holds.append(Hold(member.entry_id, "link.unlink_first", {"agency": rules.agency}))
+        return
+    hold = _item_hold(member, rules)
+    if hold:
+        verdict.holds.append(hold)
+        return
+    kind, direction = _as_linked(member)
+    if kind not in rules.carries:
+        verdict.holds.append(Hold(member.entry_id, NOT_CARRIED, {"agency": rules.agency}, is_exclusion=True))
+        return
+    verdict.items.append(Going(member, kind, direction, member.sent_version + 1))
+
+
+def _item_hold(member: Member, rules: Rules) -> Hold | None:
+    if member.is_marked:
+        return Hold(member.entry_id, "exclusion.line", {}, is_exclusion=True)
+    if _looks_like_write_off(member):
+        return Hold(member.entry_id, "line.looks_like_write_off", {})
+    if member.is_rejected and not member.is_mended:
+        return Hold(member.entry_id, "receipt.rejected", {"agency": rules.agency, "reason": member.rejected_because})
+    if member.amount_minor == 0:
+        return Hold(member.entry_id, "amount.not_carried", {"agency": rules.agency})
+    return None
+
+
+def _looks_like_write_off(member: Member) -> bool:
+    """R-VL-10: a manual line that lowers the claim and is neither a credit note nor on a bank account."""
+    if member.is_judged_payment or member.is_bank:
+        return False
+    manual = member.kind in {_OTHER, _WRITE_OFF}
+    return manual and member.amount_minor < 0
+
+
+_LINK_KINDS = {
+    _CREDIT_NOTE: LinkKind.CREDIT_NOTE,
+    _PAYMENT: LinkKind.DIRECT_PAYMENT,
+    _PAYMENT_OUT: LinkKind.DISBURSEMENT,
+    _CHARGE: LinkKind.CHARGE,
+}
+
+
+def _as_linked(member: Member) -> tuple[LinkKind, Direction]:
+    """Say as what an entry travels. A kind whose sign is not its own travels as a voucher line, never as its opposite."""
+    direction = Direction.DEBIT if member.amount_minor > 0 else Direction.CREDIT
+    kind = _LINK_KINDS.get(member.kind, LinkKind.VOUCHER_LINE)
+    if member.is_judged_payment or (member.kind == _OTHER and member.is_bank):
+        kind = LinkKind.DIRECT_PAYMENT if direction is Direction.CREDIT else LinkKind.DISBURSEMENT
+    lowers = kind in {LinkKind.CREDIT_NOTE, LinkKind.DIRECT_PAYMENT}
+    raises = kind in {LinkKind.DISBURSEMENT, LinkKind.CHARGE}
+    if (lowers and direction is Direction.DEBIT) or (raises and direction is Direction.CREDIT):
+        kind = LinkKind.VOUCHER_LINE
+    return kind, direction
+
+
+def _take_back(verdict: Verdict, former: Iterable[Member], rules: Rules) -> None:
+    """Report links that were removed (R-LS-05): by the layout's own message, else to a person."""
+    for member in sorted(former, key=_place):
+        if not member.is_sent or member.sent_kind == _LINK_CHARGE:
+            continue
+        if not rules.unlink_has_message:
+            verdict.holds.append(Hold(member.entry_id, "link.unlinked_after_transfer", {"agency": rules.agency}))
+            continue
+        direction = Direction.DEBIT if member.amount_minor < 0 else Direction.CREDIT
+        verdict.items.append(Going(member, LinkKind.UNLINK, direction, member.sent_version + 1))
+
+
+def told_by_items(invoice: Member, members: Iterable[Member], verdict: Verdict) -> int:
+    """Return the open amount that the agency must be told, computed from the ledger instead of from what was told.
+
+    The two ways must agree before a file is sealed (R-LS-15; intrum-sls.md B.13 rule 5).
+    """
+    going = {item.member.entry_id for item in verdict.items if item.kind is not LinkKind.UNLINK}
+    taken_back = {item.member.entry_id for item in verdict.items if item.kind is LinkKind.UNLINK}
+    told = invoice.amount_minor
+    for member in members:
+        if member.entry_id == invoice.entry_id or member.kind == _CHARGE:
+            continue
+        known = member.is_sent and member.sent_claim == invoice.entry_id and member.entry_id not in taken_back
+        if known or (member.entry_id in going and not member.is_former):
+            told += member.amount_minor
+    return told

@@ -1,0 +1,247 @@
+"""A walk over a camt document that stops only at the elements of the tree (`camt_paths`).
+
+The XML parser reads the document; transactions of a shape seen before are leapt over by `camt_shapes`. A leap begins
+only where the parser has just read the end of a transaction and holds nothing back, so that what follows is content.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from gateway.formats.camt_paths import Values, _Node, nodes_of
+from gateway.formats.camt_shapes import Shape, learn
+from gateway.formats.xmltree import MAX_DEPTH, TooDeep, feed, safe_parser
+
+MAX_SHAPES = 32
+"""Shapes kept. A bank uses a handful; a file with more of them is read by the parser alone."""
+
+_END = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?TxDtls>")
+_ENCODINGS = {"": True, "utf-8": True, "iso-8859-1": False}
+"""Charsets in which a tag is the same bytes as in ASCII, and whether they are UTF-8."""
+
+
+class Walk:
+    """Calls ``begin_<group>(values)`` and ``end_<group>(values)`` of *reader* while it goes over one document.
+
+    The values handed over at the beginning are the object that fills up until the end. The reader also has
+    ``found_message(element, namespace) -> bool`` (walk it, or pass it over) and ``found_unknown(element)``.
+    *line* tells where the walk is. *leaps* off leaves everything to the parser, which a test compares with.
+    """
+
+    def __init__(self, reader: Any, *, leaps: bool = True) -> None:
+        self._reader, self._leaps = reader, leaps
+        self._parser = safe_parser()
+        self._parser.XmlDeclHandler = self._declared
+        self._is_utf8: bool | None = True
+        self._pieces: list[str] = []
+        self.root = ""
+        self._depth = self._document_depth = 0
+        self._fed = self._skipped_lines = 0
+        self._began = self._ended = -1  # where the parser saw the last transaction begin and end
+        self._is_between = False
+        self._node: _Node | None = None
+        self._prefix = ""
+        self._shapes: list[Shape] = []
+
+    @property
+    def line(self) -> int:
+        """The line of the document being read, 1-based."""
+        return int(self._parser.CurrentLineNumber) + self._skipped_lines
+
+    @property
+    def pieces(self) -> int:
+        """How many pieces the text being read has so far; a piece is at most 8 KiB."""
+        return len(self._pieces)
+
+    def over(self, stream: BinaryIO) -> Iterator[None]:
+        """Walk over *stream*, yielding after every piece of it.
+
+        Raises:
+            DecodeError: as `xmltree.feed`; `Doctype`, `TooDeep` and `CutShort` are told apart.
+        """
+        self._search()
+        yield from feed(self._parser, stream, self._take)
+
+    def _declared(self, _: object, encoding: str | None, __: object) -> None:
+        self._is_utf8 = _ENCODINGS.get((encoding or "").lower())
+
+    # --- leaping ---
+
+    def _take(self, data: bytes) -> int:
+        """Read *data*, leaping where possible; return how many bytes the parser was given."""
+        before, position = self._fed, 0
+        text = data.decode("latin-1")
+        while position < len(data):
+            if self._is_between:
+                position = self._leap(text, position)
+            found = _END.search(data, position) if self._leaps and self._is_utf8 is not None else None
+            stop = found.end() if found else len(data)
+            start = self._fed
+            self._parser.Parse(data[position:stop], False)
+            self._fed += stop - position
+            self._is_between = found is not None and self._ended - start == found.start() - position
+            if self._is_between and self._began >= start and len(self._shapes) < MAX_SHAPES:
+                self._learn(text[position + self._began - start : stop])
+            position = stop
+        return self._fed - before
+
+    def _learn(self, raw: str) -> None:
+        shape = learn(raw, self._node, self._prefix)
+        if shape and shape.match(raw, 0):
+            self._shapes.insert(0, shape)
+
+    def _leap(self, text: str, position: int) -> int:
+        """Read transactions of known shapes from *position* on; return where they end."""
+        while shape_and_match := self._match(text, position):
+            shape, found = shape_and_match
+            groups, raw = found.groups(), found[0]
+            if self._is_utf8 and not raw.isascii():
+                try:
+                    raw.encode("latin-1").decode()
+                except UnicodeDecodeError:
+                    return position  # the parser says where
+                groups = tuple([group if group.isascii() else group.encode("latin-1").decode() for group in groups])
+            position = found.end()
+            self._skipped_lines += raw.count("\n")
+            self._file(shape.steps, groups)
+        return position
+
+    def _match(self, text: str, position: int) -> tuple[Shape, re.Match[str]] | None:
+        """Return the shape that fits at *position*, and move it to the front: payments of one kind come in runs."""
+        shapes = self._shapes
+        for index, shape in enumerate(shapes):
+            found = shape.match(text, position)
+            if found:
+                if index:
+                    shapes.insert(0, shapes.pop(index))
+                return shape, found
+        return None
+
+    def _file(self, steps: tuple[tuple[str, str, int, int], ...], groups: tuple[str, ...]) -> None:
+        """Hand the texts of one transaction to the reader, as the parser's walk would."""
+        reader = self._reader
+        values: Values = {}
+        outer: list[Values] = []
+        reader.begin_transaction(values)
+        for kind, key, group, currency in steps:
+            if kind == "text":
+                values[key] = groups[group] if group >= 0 else ""
+            elif kind == "amount":
+                values[key] = (groups[group], groups[currency] if currency >= 0 else "")
+            elif kind == "repeated":
+                values.setdefault(key, []).append(groups[group])
+            elif kind == "begin":
+                outer.append(values)
+                values = {}
+            else:
+                getattr(reader, f"end_{key}")(values)
+                values = outer.pop()
+        reader.end_transaction(values)
+
+    # --- walking ---
+
+    def _search(self) -> None:
+        """Look for the message element: the child of ``Document``, which an envelope may surround."""
+
+        def start(name: str, _: object) -> None:
+            namespace, _, local = name.rpartition(" ")
+            self.root = self.root or local
+            self._depth += 1
+            self._check(self._depth)
+            if self._document_depth and self._depth == self._document_depth + 1:
+                if self._reader.found_message(local, namespace):
+                    self._follow(local, namespace)
+            elif local == "Document" and not self._document_depth:
+                self._document_depth = self._depth
+
+        def end(_: str) -> None:
+            if self._depth == self._document_depth:
+                self._document_depth = 0
+            self._depth -= 1
+
+        self._parser.CharacterDataHandler = None
+        self._parser.StartElementHandler, self._parser.EndElementHandler = start, end
+
+    def _check(self, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise TooDeep(f"nests deeper than {MAX_DEPTH} elements", line=self.line)
+
+    def _follow(self, element: str, namespace: str) -> None:  # noqa: C901, PLR0915 - closures are a third faster
+        """Install the handlers that walk the tree of *element*, whose start tag was just read."""
+        parser, reader, pieces, check = self._parser, self._reader, self._pieces, self._check
+        node = nodes_of(element, namespace, reader)
+        nodes: list[_Node] = []
+        values: Values = {}
+        groups: list[Values] = []
+        currency, skipped = "", 0
+        self._prefix, self._shapes = f"{namespace} " if namespace else "", []
+
+        def start(name: str, attributes: dict[str, str]) -> None:
+            nonlocal node, values, currency
+            child = node.children.get(name)
+            if child is None:
+                skip(name)
+                return
+            nodes.append(node)
+            node = child
+            if child.key is not None:
+                pieces.clear()
+                if child.has_currency:
+                    currency = attributes.get("Ccy", "")
+            elif child.is_group:
+                groups.append(values)
+                values = {}
+                if child.name == "transaction":
+                    self._began, self._node = parser.CurrentByteIndex, child
+                if child.open:
+                    child.open(values)
+
+        def end(_: str) -> None:
+            nonlocal node, values
+            key = node.key
+            if key is not None:
+                text = "".join(pieces)
+                if node.is_repeated:
+                    values.setdefault(key, []).append(text)
+                else:
+                    values[key] = (text, currency) if node.has_currency else text
+            elif node.is_group:
+                if node.name == "transaction":
+                    self._ended = parser.CurrentByteIndex
+                if node.close:
+                    node.close(values)
+                if not nodes:
+                    self._depth -= 1
+                    self._search()
+                    return
+                values = groups.pop()
+            node = nodes.pop()
+
+        def skip(name: str) -> None:
+            nonlocal skipped
+            if node.known is not None and name not in node.known:
+                reader.found_unknown(name.rpartition(" ")[2])
+            skipped = 1
+            parser.StartElementHandler, parser.EndElementHandler = skip_start, skip_end
+            parser.CharacterDataHandler = None
+
+        def skip_start(_: str, __: object) -> None:
+            nonlocal skipped
+            skipped += 1
+            check(skipped)
+
+        def skip_end(_: str) -> None:
+            nonlocal skipped
+            skipped -= 1
+            if not skipped:
+                walk()
+
+        def walk() -> None:
+            parser.StartElementHandler, parser.EndElementHandler = start, end
+            parser.CharacterDataHandler = pieces.append
+
+        walk()
+        if node.open:
+            node.open(values)

@@ -1,0 +1,143 @@
+"""Says what a payment file is, by its content alone: names are chosen by whoever uploads (payments.md 1).
+
+A file that is no payment file, or of a format this version does not read, is refused with a sentence that says what it
+is, because banks do send error pages and portals do offer the wrong file of two.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import BinaryIO, NamedTuple
+
+from gateway.domain.exchange import Finding, PaymentStream, Severity
+from gateway.errors import FileRefused
+from gateway.formats.camt import CamtReader
+from gateway.formats.ocr_giro import OcrGiroReader
+
+HEAD_BYTES = 1 << 16
+"""How much of a file `detect` wants to see. The root element of a camt file stands within its first kilobyte."""
+
+_BLANKS = b" \t\r\n"
+_UNREAD = "is known, but this version does not read it yet"
+_BINARY = (
+    (b"%PDF", "pdf", "it is a PDF document, not the payment file itself"),
+    (b"PK\x03\x04", "zip", "it is a zip archive; unpack it and send the payment file inside"),
+    (b"PK\x05\x06", "zip", "it is an empty zip archive"),
+    (b"\x1f\x8b", "gzip", "it is a gzip archive; unpack it and send the payment file inside"),
+    (b"\xd0\xcf\x11\xe0", "office", "it is an old Office document, not a payment file"),
+    (b"\x89PNG", "image", "it is an image"),
+    (b"\xff\xd8\xff", "image", "it is an image"),
+    (b"{", "json", "it is JSON, not a payment file of a bank"),
+)
+_FIXED = (
+    (re.compile(rb"01BGMAX"), "bgmax", "the format BgMax (Bankgirot) " + _UNREAD),
+    (re.compile(rb"01(\d{8})?AUTOGIRO"), "autogiro", "the format Autogiro (Bankgirot) " + _UNREAD),
+    (re.compile(rb"00TOTALIN"), "total_in", "the format Total IN (Nordea) " + _UNREAD),
+    (re.compile(rb"0\d{10}[^\r\n]{79}\r?\n[35]\d"), "ktl", "the format KTL (Finnish reference payments) " + _UNREAD),
+    (re.compile(rb"UNA|UNB\+"), "edifact", "it is EDIFACT (CREMUL and others), which " + _UNREAD),
+    (re.compile(rb":20:|\{1:F01"), "mt940", "it is a SWIFT MT statement, which this version does not read"),
+    (re.compile(rb"#FLAGGA"), "sie", "it is a SIE file of an accounting system, not a payment file"),
+)
+_HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|script|title)\b", re.IGNORECASE)
+_ROOT = re.compile(rb"<([A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)(\s[^<>]*)?/?>")
+_PROLOG = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
+_NAMESPACE = re.compile(rb"xmlns(?::[\w.-]+)?\s*=\s*[\"']([^\"']*)[\"']")
+_MESSAGE = re.compile(r"[a-z]{4}\.\d{3}\.\d{3}\.\d{2}")
+_NOT_PAYMENTS = {
+    "Invoice": ("ubl", "it is an electronic invoice (UBL), not a payment file"),
+    "CreditNote": ("ubl", "it is an electronic credit note (UBL), not a payment file"),
+    "Reminder": ("ubl", "it is an electronic reminder (UBL), not a payment file"),
+    "AuditFile": ("saft", "it is a SAF-T file of an accounting system, not a payment file"),
+    "Finvoice": ("finvoice", "it is an electronic invoice (Finvoice), not a payment file"),
+    "Sie": ("sie", "it is a SIE file of an accounting system, not a payment file"),
+    "SieEntry": ("sie", "it is a SIE file of an accounting system, not a payment file"),
+}
+_NY_SERVICES = {b"21": "AvtaleGiro", b"02": "Autogiro", b"04": "remittance"}
+_NY_ASSIGNMENT = re.compile(rb"^NY(\d\d)..20", re.MULTILINE)
+_NY_END = re.compile(rb"^NY000089", re.MULTILINE)
+
+
+class Detected(NamedTuple):
+    """What a file is. *format* is the reader that takes it (``ocr_giro``, ``camt``), None where none does.
+
+    *name* names what was recognised, empty where nothing was; *reason* completes "The file is not a payment file: …".
+    """
+
+    format: str | None
+    reason: str = ""
+    name: str = ""
+
+
+def detect(head: bytes) -> Detected:
+    """Return what a file that begins with *head* is.
+
+    Args:
+        head: the first `HEAD_BYTES` of the file, or all of it.
+    """
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip(_BLANKS)
+    if not start:
+        return Detected(None, "it is empty")
+    if start[:8] == b"NY000010":
+        return _transmission(start)
+    refusal = _refusal(start)
+    if refusal:
+        return refusal
+    if start[:1] == b"<":
+        return _xml(start)
+    if head[:2] in {b"\xff\xfe", b"\xfe\xff"} or head[:4] in {b"<\x00?\x00", b"\x00<\x00?"}:
+        return Detected("camt", name="xml")  # UTF-16: the parser reads it and says what it is
+    return Detected(None, "its beginning is that of no format we know")
+
+
+def _refusal(start: bytes) -> Detected | None:
+    for magic, name, reason in _BINARY:
+        if start.startswith(magic):
+            return Detected(None, reason, name)
+    for pattern, name, reason in _FIXED:
+        if pattern.match(start):
+            return Detected(None, reason, name)
+    return None
+
+
+def _transmission(start: bytes) -> Detected:
+    """Tell OCR giro from the other services that share its envelope, where the whole envelope is in view."""
+    services = set(_NY_ASSIGNMENT.findall(start))
+    if services and b"09" not in services and _NY_END.search(start):
+        names = " and ".join(sorted(_NY_SERVICES.get(service, f"service {service.decode()}") for service in services))
+        name = "avtalegiro" if services == {b"21"} else "nets"
+        return Detected(None, f"it is a transmission of {names}, without any OCR giro assignment (service 09)", name)
+    return Detected("ocr_giro", name="ocr_giro")
+
+
+def _xml(start: bytes) -> Detected:
+    if _HTML.search(start[:1024]):
+        return Detected(None, "it is a web page, most likely an error page of the bank's portal", "html")
+    body = _PROLOG.sub(b"", start)
+    root = _ROOT.search(body)
+    if not root:
+        return Detected("camt", name="xml")  # the parser says what is wrong: a document type, a cut, an odd prolog
+    name = root[2].decode("latin-1")
+    if name in _NOT_PAYMENTS:
+        kind, reason = _NOT_PAYMENTS[name]
+        return Detected(None, reason, kind)
+    stated = _NAMESPACE.findall(root[3] or b"")
+    messages = [found[0] for item in stated if (found := _MESSAGE.search(item.decode("latin-1")))]
+    others = [message for message in messages if not message.startswith(("camt.053", "camt.054", "head."))]
+    if name == "Document" and others:
+        return Detected(None, f"it is {others[0]}, which this version does not read", others[0])
+    return Detected("camt", name="camt")
+
+
+def open_payments(stream: BinaryIO, head: bytes) -> PaymentStream:
+    """Return the reader for *stream*, which begins with *head*; nothing of *stream* is read yet.
+
+    Raises:
+        FileRefused: not a payment file, or of a format that this version does not read.
+    """
+    found = detect(head)
+    if found.format == "ocr_giro":
+        return OcrGiroReader(stream)
+    if found.format == "camt":
+        return CamtReader(stream)
+    values = {"reason": found.reason}
+    raise FileRefused([Finding(Severity.BLOCKING, "file.not_a_payment_file", "", found.name, values)])

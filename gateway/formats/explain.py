@@ -1,0 +1,277 @@
+"""Says in words and in JSON what a payment file holds and what would become of it. Changes nothing.
+
+The file is read once, by the reader that would import it. Payments go to a temporary file as they come, so a file of a
+million needs no more memory than one of ten; a damaged file is told as far as it could be read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, Self
+
+from gateway.domain.exchange import Finding, Payment, PaymentStream
+from gateway.domain.money import format_minor
+from gateway.domain.reasons import sentence
+from gateway.errors import FileQuarantined, FileRefused
+from gateway.formats.detect import HEAD_BYTES, detect, open_payments
+
+ACCEPTED, QUARANTINED, REFUSED = "accepted", "quarantined", "refused"
+EXIT_CODES = {ACCEPTED: 0, QUARANTINED: 2, REFUSED: 3}
+
+SHOWN = 50
+"""Payments in the text for people; the JSON has them all."""
+
+SPOOL_BYTES = 1 << 20
+"""Payments kept in memory before they go to disk."""
+
+
+class SupportsWrite(Protocol):
+    """Where JSON goes: a text stream, or anything that takes text."""
+
+    def write(self, text: str, /) -> object:
+        """Take *text*."""
+
+
+class Explanation:
+    """What a file holds, and the verdict. Close it, or use it in a ``with`` block: it holds a temporary file.
+
+    *verdict* is ``accepted``, ``quarantined`` or ``refused``; *exit_code* 0, 2 or 3. *transactions* counts what the
+    file holds whether or not it would be posted; *totals* are minor units by currency and direction over all of it.
+    """
+
+    def __init__(self, language: str = "en") -> None:
+        self.format = ""
+        self.verdict = ACCEPTED
+        self.transactions = 0
+        self.totals: Mapping[str, Mapping[str, int]] = {}
+        self._language = language
+        self._findings: tuple[Finding, ...] = ()
+        self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - open as long as the explanation is
+            max_size=SPOOL_BYTES, mode="w+", encoding="utf-8", newline="\n"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the temporary file back."""
+        self._spool.close()
+
+    @property
+    def exit_code(self) -> int:
+        """0 accepted, 2 quarantined, 3 refused."""
+        return EXIT_CODES[self.verdict]
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """What is noteworthy or wrong: code, severity, place, value, and the sentence for a person."""
+        return [
+            {
+                "code": finding.code,
+                "severity": finding.severity.value,
+                "place": finding.place,
+                "value": finding.value,
+                "text": sentence(finding.code, self._language, finding.values),
+            }
+            for finding in self._findings
+        ]
+
+    def payments(self) -> Iterator[dict[str, Any]]:
+        """Yield the payments in file order."""
+        self._spool.seek(0)
+        for line in self._spool:
+            yield json.loads(line)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain values. For a huge file use `write_json`."""
+        return {**self._head(), "payments": list(self.payments()), **self._tail()}
+
+    def write_json(self, out: SupportsWrite) -> None:
+        """Write what `as_dict` returns as one JSON object, at constant memory."""
+        put = out.write
+        put(_inner(self._head()) + ',\n"payments": [')
+        self._spool.seek(0)
+        for index, line in enumerate(self._spool):
+            put(("\n" if index == 0 else ",\n") + line.rstrip("\n"))
+        put("],\n" + _inner(self._tail()).removeprefix("{") + "}\n")
+
+    def as_text(self) -> str:
+        """Return a summary for a person: verdict, totals, the first payments, every finding as a sentence."""
+        lines = [f"Format:       {self.format or 'not recognised'}", f"Verdict:      {_VERDICTS[self.verdict]}"]
+        if self.verdict != REFUSED:
+            lines.append(f"Transactions: {self.transactions}")
+        for currency, total in sorted(self.totals.items()):
+            credit, debit = (format_minor(total[side], currency) for side in ("credit", "debit"))
+            lines.append(f"Total {currency}:    {credit} in, {debit} out")
+        shown = list(islice(self.payments(), SHOWN + 1))
+        if shown:
+            lines += ["", _row("no.", "date", "amount", "", "direction", "reference", "payer", "")]
+            lines += map(_payment_row, shown[:SHOWN])
+        if len(shown) > SHOWN:
+            lines.append(f"... the first {SHOWN} are shown; --json lists them all")
+        findings = self.findings
+        if findings:
+            lines += ["", "Findings:"]
+            lines += [_finding_line(finding) for finding in findings]
+        return "\n".join(lines) + "\n"
+
+    def _head(self) -> dict[str, Any]:
+        totals = {currency: dict(total) for currency, total in self.totals.items()}
+        return {"format": self.format, "transactions": self.transactions, "totals": totals}
+
+    def _tail(self) -> dict[str, Any]:
+        return {"findings": self.findings, "verdict": self.verdict, "exit_code": self.exit_code}
+
+    def _read(self, stream: BinaryIO) -> None:
+        """Read *stream* to its end or its first fatal fault."""
+        head = stream.read(HEAD_BYTES)
+        stream.seek(-len(head), io.SEEK_CUR)
+        self.format = detect(head).name
+        reader: PaymentStream | None = None
+        try:
+            reader = open_payments(stream, head)
+            self._spool_all(reader)
+            self._findings = tuple(reader.findings)
+        except FileQuarantined as error:
+            self.verdict, self._findings = QUARANTINED, error.findings
+        except FileRefused as error:
+            self.verdict, self._findings = REFUSED, error.findings
+        if reader is not None:
+            self.format = reader.format
+            self.totals = getattr(reader, "totals", {})
+            self.transactions = getattr(reader, "transactions", 0)
+        if self.verdict == REFUSED:
+            self.totals = {}
+
+    def _spool_all(self, reader: PaymentStream) -> None:
+        write, encode = self._spool.write, json.JSONEncoder(ensure_ascii=False).encode
+        for payment in reader:
+            write(encode(_as_dict(payment)) + "\n")
+
+
+def explain(source: Path | str | BinaryIO, *, language: str = "en") -> Explanation:
+    """Read *source* and return what it holds; no content whatever raises an error.
+
+    Args:
+        source: a path, or a binary stream read from where it stands (one that cannot seek is copied to disk first).
+        language: ``en``, ``nb`` or ``sv``, for the sentences of the findings.
+
+    Raises:
+        OSError: *source* cannot be opened or read.
+    """
+    explanation = Explanation(language)
+    try:
+        if isinstance(source, Path | str):
+            with Path(source).open("rb") as stream:
+                explanation._read(stream)  # noqa: SLF001 - the two halves of one thing
+        elif source.seekable():
+            explanation._read(source)  # noqa: SLF001
+        else:
+            with tempfile.TemporaryFile() as copy:
+                shutil.copyfileobj(source, copy)
+                copy.seek(0)
+                explanation._read(copy)  # noqa: SLF001
+    except BaseException:
+        explanation.close()
+        raise
+    return explanation
+
+
+def explain_to(
+    source: Path | str | BinaryIO,
+    *,
+    as_json: bool,
+    write: Callable[[str], object],
+    language: str = "en",
+    name: str = "",
+) -> int:
+    """Explain *source* in pieces of text handed to *write* (each to stand on lines of its own); return the exit code.
+
+    Args:
+        source: as for `explain`.
+        as_json: one JSON object instead of the summary.
+        write: takes text without its last line end, as ``click.echo`` does.
+        language: as for `explain`.
+        name: the file's name, printed above the summary where given.
+    """
+    with explain(source, language=language) as explanation:
+        if as_json:
+            explanation.write_json(_Lines(write))
+        else:
+            write((f"File:         {name}\n" if name else "") + explanation.as_text().rstrip("\n"))
+        return explanation.exit_code
+
+
+class _Lines:
+    """Gathers text and hands it on in whole lines."""
+
+    def __init__(self, write: Callable[[str], object]) -> None:
+        self._write, self._rest = write, ""
+
+    def write(self, text: str, /) -> None:
+        whole, mark, rest = (self._rest + text).rpartition("\n")
+        if mark:
+            self._write(whole)
+        self._rest = rest
+
+
+_VERDICTS = {
+    ACCEPTED: "accepted: the file would be imported",
+    QUARANTINED: "quarantined: nothing in the file would take effect until a person has looked at it",
+    REFUSED: "refused: this is not a file that can be imported",
+}
+
+
+def _as_dict(payment: Payment) -> dict[str, Any]:
+    """Return what is told of one payment. *references* are those to match on; free text is not among them."""
+    return {
+        "position": payment.position,
+        "reference": payment.reference,
+        "references": [reference.value for reference in payment.references if reference.kind != "text"],
+        "amount_minor": payment.amount_minor,
+        "currency": payment.currency,
+        "direction": payment.direction.value,
+        "is_reversal": payment.is_reversal,
+        "status": payment.status,
+        "booked": payment.status == "BOOK",
+        "value_date": payment.value_date.isoformat() if payment.value_date else None,
+        "payer": payment.payer_name or payment.payer_account,
+        "posts": payment.posts,
+        "why_not": payment.why_not,
+    }
+
+
+def _inner(values: Mapping[str, Any]) -> str:
+    """Return *values* as JSON without the closing brace."""
+    return json.dumps(values, ensure_ascii=False, indent=1).removesuffix("\n}")
+
+
+def _row(*cells: str) -> str:
+    position, day, amount, currency, direction, reference, payer, note = cells
+    return (
+        f"{position:>6}  {day:<10}  {amount:>14} {currency:<3}  {direction:<9}  {reference:<25}  {payer}{note}".rstrip()
+    )
+
+
+def _payment_row(payment: Mapping[str, Any]) -> str:
+    note = "" if payment["posts"] else f"  (not posted: {payment['why_not']})"
+    return _row(
+        str(payment["position"]), payment["value_date"] or "-", format_minor(payment["amount_minor"], payment["currency"]),
+        payment["currency"], payment["direction"] + ("*" if payment["is_reversal"] else ""), payment["reference"] or "-",
+        payment["payer"] or "-", note,
+    )  # fmt: skip
+
+
+def _finding_line(finding: Mapping[str, Any]) -> str:
+    place = f" ({finding['place']})" if finding["place"] else ""
+    value = f" Found: {finding['value']!r}." if finding["value"] else ""
+    return f"  {finding['severity']}: {finding['text']}{place}{value} [{finding['code']}]"

@@ -1,0 +1,126 @@
+"""The contract between Kravport and an agency plugin.
+
+A plugin is one object of a subclass of `AgencyHooks`, registered under the entry-point group ``kravport.agencies``.
+It overrides the hooks its profile promises (`AgencyProfile.can`) with ``@hookimpl``; the host refuses a plugin whose
+promises and overrides differ. Hooks are pure: clock, sequence numbers and ids are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO
+
+import pluggy
+
+from gateway.domain.exchange import (
+    AgencyProfile,
+    Agreement,
+    CaseStatus,
+    Claim,
+    Customer,
+    Envelope,
+    FactoringAssignment,
+    Finding,
+    InboundFile,
+    InboundKind,
+    PaymentStream,
+    Receipt,
+    Seal,
+    Sink,
+    Totals,
+    Transport,
+)
+
+PROJECT = "kravport"
+ENTRY_POINT_GROUP = "kravport.agencies"
+API_VERSION = 1
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class AgencyHooks:
+    """Every hook. Arguments may be added later; a plugin names only those it uses."""
+
+    @hookspec(firstresult=True)
+    def agency_profile(self) -> AgencyProfile:
+        """Return what this agency is and what this plugin can do. Called once, at load."""
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def check_customer(self, customer: Customer, agreement: Agreement) -> tuple[Finding, ...]:
+        """Return this agency's own findings on a customer card, beside the host's (matrix of R-CD).
+
+        A code the host also knows replaces the host's severity for it; new codes are added.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def check_claim(self, claim: Claim, agreement: Agreement) -> tuple[Finding, ...]:
+        """Return what keeps *claim* out of this agency's layout: a number too long, a KID of another scheme.
+
+        Optional. A blocking finding holds that claim alone and says why in the user's language; what the host does not
+        ask about becomes an ``EncodeError`` of the export.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def export_invoice(
+        self, claims: Iterable[Claim], agreement: Agreement, seal: Seal, sink: Sink
+    ) -> tuple[Envelope, ...]:
+        """Write new claims with their linked items into one or more files; return them in order of delivery.
+
+        *claims* is read once and may be long: write as you read. Totals of all envelopes together must equal what was
+        handed in. Raises ``EncodeError`` when a value does not fit; nothing is cut.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def export_linked_items(
+        self, claims: Iterable[Claim], agreement: Agreement, seal: Seal, sink: Sink
+    ) -> tuple[Envelope, ...]:
+        """Write later items of claims the agency already has. Same contract as `export_invoice`."""
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def mark_factoring_envelope(
+        self, envelope: Envelope, assignment: FactoringAssignment, agreement: Agreement, source: BinaryIO, sink: Sink
+    ) -> Envelope:
+        """Copy *source* to ``sink.open(envelope.filename)``, marked as assigned; change neither items nor totals."""
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def verify_envelope(self, envelope: Envelope, agreement: Agreement, source: BinaryIO) -> Totals:
+        """Read the finished bytes strictly (schema or record declaration) and return the totals found in them.
+
+        Called at sealing, after any mark. Raises ``DataError`` when the bytes are not valid.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def deliver(self, envelope: Envelope, transport: Transport, content: BinaryIO, size: int) -> str:
+        """Deliver in the agency's own way; return the name or id at the far side. Default: ``transport.put``."""
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def identify_inbound(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> InboundKind | None:
+        """Say what *file* is, by content only, or None when it is not this agency's own format.
+
+        Bank formats (OCR giro, camt) are known to the host; a plugin claims only its agency's own files.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def import_payments(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> PaymentStream:
+        """Return the payments of a file that `identify_inbound` called ``PAYMENTS``, as a stream."""
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def import_receipt(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> Receipt:
+        """Return the agency's answer to one of our envelopes."""
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def import_case_status(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> Iterator[CaseStatus]:
+        """Yield what the agency says about its cases."""
+        raise NotImplementedError

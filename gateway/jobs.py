@@ -1,0 +1,242 @@
+"""What workers and the scheduler do: drain the outbox when the bell rings, look anyway when it does not.
+
+The unit of work is a row with a lease (`gateway.db.outbox`), never an RQ job: RQ loses, doubles and delays jobs when
+processes are killed, and may. An RQ job here says "look into the database", so losing or doubling one is harmless.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import date
+from types import FrameType
+
+import structlog
+from redis import RedisError
+from rq import SimpleWorker
+from rq.exceptions import DequeueTimeout
+from rq.job import Job
+from rq.queue import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.db import outbox
+from gateway.db.heartbeat import beat
+from gateway.db.outbox import Leased
+from gateway.queueing import connect, queue
+from gateway.services import delivery, inbound, schedule, transfer
+from gateway.services.house import House
+
+_log = structlog.get_logger()
+
+WORKER_TTL_SECONDS = 30
+"""RQ's own book-keeping of this worker; with the default of 420 s a dead worker is not noticed for minutes."""
+_RECONNECT_SECONDS = 1.0
+_BEAT_SECONDS = 5.0
+
+
+def handlers(house: House) -> Mapping[str, outbox.Handler]:
+    """Return what is done for each topic of the outbox: take an id, call one service."""
+
+    def run(task: Leased) -> None:
+        transfer.run_evening(house, task.ref_id, date.fromisoformat(task.part))
+
+    return {
+        "run": run,
+        "deliver": lambda task: delivery.deliver(house, task.ref_id),
+        "read_back": lambda task: delivery.read_back(house, task.ref_id),
+        "read": lambda task: inbound.process(house, task.ref_id),
+        "fetch": lambda task: _ignore(inbound.fetch(house, task.ref_id)),
+    }
+
+
+def _ignore(_count: int) -> None:
+    """A handler returns nothing; how many files came is told by the files."""
+
+
+class Desk:
+    """One process's house and name; made once, before the first job, so that no job pays for importing or connecting.
+
+    Args:
+        house: of this process.
+        owner: the worker's name in the outbox, the same after a restart.
+    """
+
+    def __init__(self, house: House, owner: str) -> None:
+        self.house, self.owner = house, owner
+        self._handlers = handlers(house)
+        self.is_stopping = False
+
+    def drain(self) -> int:
+        """Do what is due until nothing is, or until asked to stop; return how many tasks were done."""
+        done = 0
+        while not self.is_stopping and outbox.run_one(self.house.database, self._handlers, self.house.now, self.owner):
+            done += 1
+        return done
+
+
+_desk: Desk | None = None
+
+
+def drain() -> int:
+    """The RQ job: do what is due in the outbox of this process's house; return how many tasks were done."""
+    assert _desk is not None, "an RQ worker of Kravport is started by 'kravport worker', which opens the house first"
+    return _desk.drain()
+
+
+class _Stop(Exception):
+    """Raised by a signal while the worker waits; never inside a task."""
+
+
+class Worker:
+    """A worker process: hears the bell through RQ, and looks into the database every few seconds although it is silent.
+
+    Args:
+        desk: house and name.
+        redis_url: where the bell hangs.
+        poll_seconds: longest time between two looks.
+    """
+
+    def __init__(self, desk: Desk, redis_url: str, poll_seconds: int) -> None:
+        self._desk, self._poll_seconds = desk, poll_seconds
+        self._queue = queue(connect(redis_url, seconds=WORKER_TTL_SECONDS))
+        self._rq: SimpleWorker | None = None
+        self._waits = False
+        self._last_beat = 0.0
+
+    def run(self) -> None:
+        """Work until a signal says stop. What an earlier life of this worker held when it was killed is freed first."""
+        global _desk  # noqa: PLW0603  # RQ calls a function by name: the process's house must be findable without args
+        _desk = self._desk
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+        signal.signal(signal.SIGINT, self._ask_to_stop)
+        self._patiently(self._release)
+        with suppress(_Stop):
+            while not self._desk.is_stopping:
+                self._patiently(self._look)
+                self._wait_for_bell()
+        self._leave()
+
+    def _release(self) -> None:
+        taken = outbox.release(self._desk.house.database, self._desk.owner, self._desk.house.now())
+        _log.info("worker ready", worker=self._desk.owner, taken_back=taken)
+
+    def _look(self) -> None:
+        self._desk.drain()
+        if time.monotonic() - self._last_beat >= _BEAT_SECONDS:
+            beat(self._desk.house.database, self._desk.owner, self._desk.house.now(), pid=os.getpid())
+            self._last_beat = time.monotonic()
+
+    def _patiently(self, action: Callable[[], None]) -> None:
+        """A database that is away comes back; until then the worker waits instead of dying in a loop."""
+        try:
+            action()
+        except SQLAlchemyError as error:
+            _log.error("database unreachable", worker=self._desk.owner, error=str(error))
+            self._rest(_RECONNECT_SECONDS)
+
+    def _wait_for_bell(self) -> None:
+        try:
+            worker = self._registered()
+            found = self._next_job()
+            if found is not None:
+                worker.execute_job(*found)
+            worker.heartbeat()
+            if worker.should_run_maintenance_tasks:
+                worker.run_maintenance_tasks()  # type: ignore[no-untyped-call]  # RQ's own gap
+        except (RedisError, OSError) as error:
+            _log.warning("queue server unreachable", worker=self._desk.owner, error=str(error))
+            self._rq = None
+            self._rest(_RECONNECT_SECONDS)
+
+    def _next_job(self) -> tuple[Job, Queue] | None:
+        self._waits = True
+        try:
+            if self._desk.is_stopping:  # the signal came before we began to wait
+                raise _Stop
+            return Queue.dequeue_any(
+                [self._queue], self._poll_seconds, connection=self._queue.connection, serializer=JSONSerializer
+            )
+        except DequeueTimeout:
+            return None
+        finally:
+            self._waits = False
+
+    def _registered(self) -> SimpleWorker:
+        """RQ's worker. Its own ``work()`` is not used: without Redis it sleeps up to a minute and sees no database."""
+        if self._rq is None:
+            worker = SimpleWorker(
+                [self._queue],
+                name=f"{self._desk.owner}.{os.getpid()}.{time.monotonic_ns()}",
+                connection=self._queue.connection,
+                serializer=JSONSerializer,
+                worker_ttl=WORKER_TTL_SECONDS,
+                maintenance_interval=60,
+                job_monitoring_interval=10,
+                log_job_description=False,
+            )
+            worker.register_birth()  # type: ignore[no-untyped-call]  # RQ's own gap
+            self._rq = worker
+        return self._rq
+
+    def _rest(self, seconds: float) -> None:
+        self._waits = True
+        try:
+            if not self._desk.is_stopping:
+                time.sleep(seconds)
+        finally:
+            self._waits = False
+
+    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._desk.is_stopping = True
+        if self._waits:
+            raise _Stop
+
+    def _leave(self) -> None:
+        _log.info("worker stopped", worker=self._desk.owner)
+        with suppress(RedisError, OSError):
+            if self._rq is not None:
+                self._rq.register_death()  # type: ignore[no-untyped-call]  # RQ's own gap
+
+
+class Scheduler:
+    """Turns what is due by the clock into promises, once a second. Any number may run at once: the database decides.
+
+    Args:
+        house: of this process.
+        tick_seconds: pause between two looks.
+    """
+
+    def __init__(self, house: House, tick_seconds: int) -> None:
+        self._house, self._tick_seconds = house, tick_seconds
+        self._is_stopping = False
+        self._last_beat = 0.0
+
+    def run(self) -> None:
+        """Tick until a signal says stop."""
+        signal.signal(signal.SIGTERM, self._ask_to_stop)
+        signal.signal(signal.SIGINT, self._ask_to_stop)
+        _log.info("scheduler ready")
+        while not self._is_stopping:
+            started = time.monotonic()
+            try:
+                self._tick()
+            except SQLAlchemyError as error:
+                _log.error("database unreachable", process="scheduler", error=str(error))
+            while not self._is_stopping and time.monotonic() - started < self._tick_seconds:
+                time.sleep(0.05)
+        _log.info("scheduler stopped")
+
+    def _tick(self) -> None:
+        made = schedule.tick(self._house)
+        if made:
+            _log.info("due", tasks=made)
+        if time.monotonic() - self._last_beat >= _BEAT_SECONDS:
+            beat(self._house.database, "scheduler", self._house.now(), pid=os.getpid())
+            self._last_beat = time.monotonic()
+
+    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_stopping = True

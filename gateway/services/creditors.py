@@ -1,0 +1,129 @@
+"""Creditors (tenants) and the keys their accounting systems use."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from sqlalchemy import Connection, insert, select, update
+
+from gateway.db import audit
+from gateway.db.tables import ApiKey, Creditor
+from gateway.errors import DataError, NotFound
+from gateway.services.house import House
+
+SCOPES = ("ledger:read", "ledger:write")
+
+
+def add_creditor(
+    house: House,
+    *,
+    key: str,
+    name: str,
+    organisation_number: str,
+    country: str,
+    currency: str,
+    time_zone: str,
+    language: str = "nb",
+    actor: str,
+) -> int:
+    """Add a creditor and return its id; raises ``DataError`` for an unknown time zone or a key that is taken."""
+    try:
+        ZoneInfo(time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise DataError(f"time zone {time_zone!r} does not exist") from None
+    with house.database.write() as connection:
+        if connection.execute(select(Creditor.id).where(Creditor.key == key)).one_or_none():
+            raise DataError(f"creditor {key!r} exists already")
+        creditor_id = connection.execute(
+            insert(Creditor)
+            .values(
+                key=key,
+                name=name,
+                organisation_number=organisation_number,
+                country=country,
+                currency=currency,
+                time_zone=time_zone,
+                language=language,
+            )
+            .returning(Creditor.id)
+        ).scalar_one()
+        audit.record(connection, creditor_id, house.now(), actor, "creditor.added", "creditor", key, name=name)
+    return creditor_id
+
+
+def find_creditor(connection: Connection, key: str) -> int:
+    """Return the id of the creditor called *key*; raises ``NotFound``."""
+    found = connection.execute(select(Creditor.id).where(Creditor.key == key)).scalar_one_or_none()
+    if found is None:
+        raise NotFound(f"no creditor {key!r}")
+    return found
+
+
+def add_api_key(house: House, creditor_id: int, name: str, scopes: Sequence[str], actor: str) -> str:
+    """Make a key for an accounting system and return it whole; it is shown this once and kept only as a hash."""
+    unknown = set(scopes) - set(SCOPES)
+    if unknown:
+        raise DataError(f"unknown scopes {sorted(unknown)}; there are {', '.join(SCOPES)}")
+    prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    with house.database.write() as connection:
+        connection.execute(
+            insert(ApiKey).values(
+                creditor_id=creditor_id,
+                name=name,
+                prefix=prefix,
+                secret_hash=_hash(secret),
+                scopes=list(scopes),
+                created_at=house.now(),
+            )
+        )
+        audit.record(connection, creditor_id, house.now(), actor, "api_key.added", "api_key", prefix, name=name)
+    return f"kp_{prefix}_{secret}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiCaller:
+    """Who a valid key speaks for, and what it may do."""
+
+    creditor_id: int
+    creditor_key: str
+    name: str
+    scopes: frozenset[str]
+
+
+def find_api_key(house: House, key: str) -> ApiCaller | None:
+    """Return who *key* speaks for, or None; takes the same time whether the secret is nearly right or not at all."""
+    _, _, rest = key.partition("kp_")
+    prefix, _, secret = rest.partition("_")
+    query = (
+        select(ApiKey.secret_hash, ApiKey.scopes, ApiKey.name, Creditor.id, Creditor.key)
+        .join(Creditor, Creditor.id == ApiKey.creditor_id)
+        .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
+    )
+    with house.database.read() as connection:
+        row = connection.execute(query).one_or_none()
+    right = hmac.compare_digest(row.secret_hash if row else _hash(""), _hash(secret))
+    return ApiCaller(row.id, row.key, row.name, frozenset(row.scopes)) if row and right and secret else None
+
+
+def revoke_api_key(house: House, api_key_id: int, actor: str) -> None:
+    """Make a key worthless from now on."""
+    with house.database.write() as connection:
+        row = connection.execute(
+            update(ApiKey)
+            .where(ApiKey.id == api_key_id, ApiKey.revoked_at.is_(None))
+            .values(revoked_at=house.now())
+            .returning(ApiKey.creditor_id, ApiKey.prefix)
+        ).one_or_none()
+        if row is None:
+            raise NotFound("no such key, or revoked already")
+        audit.record(connection, row.creditor_id, house.now(), actor, "api_key.revoked", "api_key", row.prefix)
+
+
+def _hash(secret: str) -> str:
+    # A key of 32 random bytes needs no slow hash: it cannot be guessed however fast one tries.
+    return hashlib.sha256(secret.encode()).hexdigest()

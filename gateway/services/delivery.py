@@ -1,0 +1,221 @@
+"""Delivering sealed envelopes: lease, upload with no transaction open, record the outcome (T4, T5).
+
+An upload whose outcome is unknown is never repeated blindly (P4): what the far side has is read back and compared byte
+for byte; where it cannot tell, a receipt or a person decides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, select, update
+
+from gateway.db import audit, outbox
+from gateway.db.blobs import CHUNK_BYTES, open_blob
+from gateway.db.bulk import table_of
+from gateway.db.tables import Claim, Task, TransferItem
+from gateway.db.tables import Envelope as EnvelopeRow
+from gateway.domain.exchange import Agreement, Envelope, Totals, Transport
+from gateway.errors import DataError, DeliveryError, DeliveryInDoubt, NotFound, Refused
+from gateway.services.agreements import secrets_of
+from gateway.services.cards import agreement_of, layout_of
+from gateway.services.house import House
+from gateway.transports import open_transport
+
+_UNSENT = ("sealed", "in_doubt")
+
+
+def deliver(house: House, envelope_id: int) -> None:
+    """Upload one envelope; a delivered one is left alone.
+
+    Raises:
+        DeliveryError: not arrived, may be tried again (also while an earlier file of the agreement waits).
+        DeliveryInDoubt: perhaps arrived.
+        DataError: may not be delivered at all (an unconfirmed layout to a production end point, R-OP-18).
+    """
+    with house.database.read() as connection:
+        row = _envelope(connection, envelope_id)
+        if row.state not in _UNSENT:
+            return
+        _wait_for_earlier(connection, row)
+        agreement, agreement_row = agreement_of(connection, row.agreement_id)
+    _refuse_unconfirmed(house, agreement)
+    transport = open_transport(agreement_row.transport, secrets_of(house, agreement_row))
+    try:
+        with open_blob(house.database, row.blob_id) as content:
+            name = house.agencies[agreement.agency_key].deliver(as_envelope(row), transport, content, row.size)
+    except DeliveryInDoubt as error:
+        _doubt(house, envelope_id, str(error))
+        raise
+    except DeliveryError as error:
+        _note_error(house, envelope_id, str(error))
+        raise
+    _delivered(house, envelope_id, name)
+
+
+def read_back(house: House, envelope_id: int) -> None:
+    """Find out what became of a doubtful upload by reading the far side.
+
+    Equal bytes: delivered. Absent from a mailbox that keeps its files: it never arrived and is due again. Anything else
+    stays in doubt for a person.
+    """
+    with house.database.read() as connection:
+        row = _envelope(connection, envelope_id)
+        _agreement, agreement_row = agreement_of(connection, row.agreement_id)
+    if row.state not in _UNSENT:
+        return
+    transport = open_transport(agreement_row.transport, secrets_of(house, agreement_row))
+    found = _remote_sha256(transport, row.filename)
+    if found == row.sha256:
+        _delivered(house, envelope_id, row.filename)
+    elif found is None and agreement_row.transport.get("keeps_files"):
+        with house.database.write() as connection:
+            _set(connection, envelope_id, state="sealed", last_error="")
+            outbox.again(connection, "deliver", envelope_id, house.now())
+        house.ring()
+    else:
+        _doubt(house, envelope_id, "the far side cannot tell whether the file arrived")
+
+
+def resolve_doubts(house: House) -> int:
+    """Promise a reading back for every upload whose worker died or whose outcome is unknown; return how many."""
+    with house.database.write() as connection:
+        query = select(Task.ref_id, Task.attempts).where(Task.topic == "deliver", Task.state == "in_doubt")
+        doubtful = connection.execute(query).all()
+        for envelope_id, attempts in doubtful:
+            outbox.promise(connection, "read_back", envelope_id, house.now(), repeatable=True, part=str(attempts))
+    return len(doubtful)
+
+
+def resend(house: House, envelope_id: int, actor: str, reason: str) -> None:
+    """Send an envelope's bytes once more, knowingly; raises ``Refused`` without a written reason."""
+    if not reason.strip():
+        raise Refused("resend.reason_needed")
+    with house.database.write() as connection:
+        row = _envelope(connection, envelope_id)
+        _set(connection, envelope_id, state="sealed", last_error="")
+        outbox.again(connection, "deliver", envelope_id, house.now())
+        creditor_id = _creditor(connection, row)
+        audit.record(
+            connection, creditor_id, house.now(), actor, "envelope.resent", "envelope", envelope_id, reason=reason
+        )
+    house.ring()
+
+
+def confirm_delivery(house: House, envelope_id: int, actor: str, arrived: bool) -> None:
+    """Record what a person found out about a doubtful upload: it arrived, or it did not and goes again."""
+    with house.database.write() as connection:
+        row = _envelope(connection, envelope_id)
+        if row.state not in {"in_doubt", "failed", "sealed"}:
+            raise Refused("delivery.not_in_doubt")
+        audit.record(
+            connection, _creditor(connection, row), house.now(), actor, "envelope.clarified", "envelope", envelope_id,
+            arrived=arrived,
+        )  # fmt: skip
+        if not arrived:
+            _set(connection, envelope_id, state="sealed", last_error="")
+            outbox.again(connection, "deliver", envelope_id, house.now())
+    if arrived:
+        _delivered(house, envelope_id, row.filename)
+    house.ring()
+
+
+def as_envelope(row: Any) -> Envelope:
+    """Return the value that crosses to a plugin, from an envelope's row."""
+    return Envelope(
+        kind=row.kind,
+        sequence=row.sequence,
+        filename=row.filename,
+        media_type=row.media_type,
+        currency=row.currency,
+        totals=Totals(row.claims, row.items, row.debit_minor, row.credit_minor, row.charge_minor),
+        order=row.delivery_order,
+        factoring_agreement=row.factoring_agreement,
+    )
+
+
+def _wait_for_earlier(connection: Connection, row: Any) -> None:
+    """Files of one agreement go in the order they were sealed: an update never overtakes its invoice (B.13 rule 3)."""
+    e = EnvelopeRow
+    same_run = and_(e.run_id == row.run_id, e.delivery_order < row.delivery_order)
+    before = and_(same_run.self_group() | (e.run_id < row.run_id), e.id != row.id)
+    earlier = select(e.filename).where(
+        e.agreement_id == row.agreement_id, before, e.state.in_(("sealed", "in_doubt", "failed"))
+    )
+    name = connection.execute(earlier.order_by(e.id).limit(1)).scalar_one_or_none()
+    if name is not None:
+        raise DeliveryError(f"waits for {name}")
+
+
+def _refuse_unconfirmed(house: House, agreement: Agreement) -> None:
+    if not agreement.is_sandbox and not layout_of(house, agreement).confirmed:
+        raise DataError(f"layout {agreement.profile} is not confirmed by the agency: sandbox only (R-OP-18)")
+
+
+def _remote_sha256(transport: Transport, filename: str) -> str | None:
+    with tempfile.TemporaryFile() as copy:
+        if not transport.read_back(filename, copy):
+            return None
+        copy.seek(0)
+        sha256 = hashlib.sha256()
+        while chunk := copy.read(CHUNK_BYTES):
+            sha256.update(chunk)
+        return sha256.hexdigest()
+
+
+def _delivered(house: House, envelope_id: int, remote_name: str) -> None:
+    with house.database.write() as connection:
+        now = house.now()
+        row = _envelope(connection, envelope_id)
+        if row.state not in {"sealed", "in_doubt", "failed"}:
+            return
+        due = now + timedelta(hours=_receipt_hours(connection, row)) if row.receipt_due_at else None
+        _set(
+            connection, envelope_id, state="delivered", delivered_at=now, remote_name=remote_name, receipt_due_at=due,
+            last_error="",
+        )  # fmt: skip
+        sent = select(TransferItem.claim_entry_id).where(
+            TransferItem.envelope_id == envelope_id, TransferItem.kind == "invoice"
+        )
+        connection.execute(
+            update(Claim)
+            .where(Claim.agreement_id == row.agreement_id, Claim.entry_id.in_(sent), Claim.state == "sealed")
+            .values(state="delivered")
+            .execution_options(synchronize_session=False)
+        )
+        outbox.settle(connection, "deliver", envelope_id, "done", now)
+
+
+def _receipt_hours(connection: Connection, row: Any) -> int:
+    _, agreement_row = agreement_of(connection, row.agreement_id)
+    return int(agreement_row.receipt_hours)
+
+
+def _doubt(house: House, envelope_id: int, why: str) -> None:
+    with house.database.write() as connection:
+        _set(connection, envelope_id, state="in_doubt", last_error=why)
+
+
+def _note_error(house: House, envelope_id: int, why: str) -> None:
+    with house.database.write() as connection:
+        _set(connection, envelope_id, last_error=why)
+
+
+def _set(connection: Connection, envelope_id: int, **values: Any) -> None:
+    connection.execute(update(EnvelopeRow).where(EnvelopeRow.id == envelope_id).values(**values))
+
+
+def _creditor(connection: Connection, row: Any) -> int:
+    agreement, _ = agreement_of(connection, row.agreement_id)
+    return agreement.creditor_id
+
+
+def _envelope(connection: Connection, envelope_id: int) -> Any:
+    columns = table_of(EnvelopeRow).columns
+    row = connection.execute(select(*columns).where(columns.id == envelope_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"no envelope {envelope_id}")
+    return row

@@ -1,0 +1,48 @@
+"""Ledger entries that Kravport itself makes: splits, corrections, posted payments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from gateway.db.bulk import insert_rows, take_ids
+from gateway.db.tables import LedgerEntry
+
+SOURCE = "kravport"
+"""Source of entries made here; their external id says from what they were made."""
+
+_COPIED = ("creditor_id", "customer_id", "currency", "payment_reference", "bank_reference", "is_bank", "voucher_kind")
+
+
+def derived_entry(row: Any, role: str, *, now: datetime, **values: Any) -> dict[str, Any]:
+    """Return a new entry made from *row*: same customer and currency, *role* in its external id, *values* on top.
+
+    The external id is computed, not drawn, so that doing the same twice is refused by the database.
+    """
+    made = {name: getattr(row, name) for name in _COPIED}
+    made |= {
+        "source": SOURCE,
+        "external_id": f"{role}:{row.id}",
+        "booked": now.date(),
+        "order_status": "invoiced",
+        "invoiced_at": now,
+        "linked_at": now,
+        "received_at": now,
+        "origin": "creditor",
+        "text": row.text,
+        "due": None,
+        "content_hash": "",
+    }
+    return made | values
+
+
+def insert_entries(connection: Connection, entries: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
+    """Insert entries made here and return their ids; an entry without *group_id* stands alone."""
+    ids = take_ids(connection, len(entries))
+    for entry_id, entry in zip(ids, entries, strict=True):
+        values = {"id": entry_id, "group_id": entry_id} | dict(entry)
+        insert_rows(connection, LedgerEntry, tuple(values), [tuple(values.values())])
+    return tuple(ids)

@@ -1,0 +1,341 @@
+"""Ledger in: customers, entries and links from an accounting system, in one transaction, idempotent on its own ids.
+
+Reading the same again changes nothing (L11). A stored entry never changes amount, customer or day (L5): such a record is
+rejected with both values, and nothing is overwritten. Work goes in batches, so that a hundred thousand lines cost a few
+hundred statements.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from gateway.db import audit
+from gateway.db.bulk import batches, insert_rows, table_of, take_ids
+from gateway.db.ledger_sql import IN_LIST_MAX, agreements_to_look, queue_groups, refresh_open
+from gateway.db.tables import Customer, LedgerEntry
+from gateway.domain.exchange import Finding, Severity
+from gateway.domain.ledger import (
+    CustomerRecord,
+    EntryKind,
+    EntryRecord,
+    LedgerRecord,
+    LinkRecord,
+    OrderStatus,
+    Rejected,
+)
+from gateway.errors import DataError
+from gateway.services.cards import agreement_of, refresh_checks
+from gateway.services.house import House
+from gateway.services.regroup import regroup
+
+BATCH = 2000
+REJECTED_MAX = 1000
+"""Faults listed from one reading; past this the list helps nobody and costs memory."""
+
+_CARD_FIELDS = (
+    "customer_number", "name", "organisation_number", "address1", "address2", "postcode", "city", "country", "email",
+    "phone", "language",
+)  # fmt: skip
+_ENTRY_COLUMNS = (
+    "id", "creditor_id", "source", "external_id", "customer_id", "kind", "number", "amount_minor", "currency", "booked",
+    "due", "payment_reference", "order_number", "order_status", "invoiced_at", "voucher_number", "voucher_kind",
+    "line_number", "text", "credits", "credits_number", "reverses", "counter_account", "is_bank", "bank_reference",
+    "paid_from_account", "charge_kind", "hold_code", "document_form", "group_id", "open_minor", "closed_at",
+    "do_not_transfer", "do_not_transfer_by", "do_not_transfer_at", "reminder_number", "received_at", "content_hash",
+)  # fmt: skip
+_FIXED = ("kind", "amount_minor", "currency", "booked")
+"""What an entry that is in the books may never change (L5); its customer neither."""
+
+
+@dataclass(slots=True)
+class IngestResult:
+    """What a reading did. *created*, *changed* and *unchanged* count records of all kinds."""
+
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    customers: int = 0
+    entries: int = 0
+    links: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+
+class IngestRejected(DataError):
+    """At least one record could not be taken, so none was."""
+
+    def __init__(self, rejected: Sequence[Rejected]) -> None:
+        self.rejected = list(rejected)
+        first = self.rejected[0]
+        super().__init__(
+            f"{len(self.rejected)} rejected; first: {first.place}, {first.field}: {first.reason}: {first.value!r}"
+        )
+
+
+def ingest(
+    house: House,
+    creditor_id: int,
+    source: str,
+    records: Iterable[tuple[str, LedgerRecord]],
+    *,
+    actor: str,
+    all_or_nothing: bool = True,
+) -> IngestResult:
+    """Take ledger records of one creditor.
+
+    Args:
+        house: the house.
+        creditor_id: whose ledger.
+        source: name of the accounting system; part of every record's identity.
+        records: (place, record) pairs; a customer stands before its entries, entries before the links that name them.
+        actor: who sends them.
+        all_or_nothing: with any rejected record commit nothing.
+
+    Raises:
+        IngestRejected: with *all_or_nothing*, listing every fault found.
+    """
+    with house.database.write() as connection:
+        reading = _Reading(house, connection, creditor_id, source, actor)
+        for batch in batches(records, BATCH):
+            reading.take(batch)
+        reading.finish()
+        result = reading.result
+        if result.rejected and all_or_nothing:
+            raise IngestRejected(result.rejected)
+        if result.created or result.changed:
+            counts = {"created": result.created, "changed": result.changed, "source": source}
+            audit.record(connection, creditor_id, reading.now, actor, "ledger.ingested", "ledger", source, **counts)
+    house.ring()
+    return result
+
+
+class _Reading:
+    """State of one reading: which groups it touched, what it counted."""
+
+    def __init__(self, house: House, connection: Connection, creditor_id: int, source: str, actor: str) -> None:
+        self.house, self.connection, self.creditor_id, self.source = house, connection, creditor_id, source
+        self.actor, self.now, self.result = actor, house.now(), IngestResult()
+        self.touched: set[int] = set()
+        self.cards: set[int] = set()
+        self.fresh: set[int] = set()
+
+    def take(self, batch: Sequence[tuple[str, LedgerRecord]]) -> None:
+        """Take one batch: cards first, then entries, then links."""
+        self._customers([(place, r) for place, r in batch if isinstance(r, CustomerRecord)])
+        self._entries([(place, r) for place, r in batch if isinstance(r, EntryRecord)])
+        self._links([(place, r) for place, r in batch if isinstance(r, LinkRecord)])
+
+    def finish(self) -> None:
+        """Check new cards (T1), bring open amounts up to date and tell the next run what to look at."""
+        for agreement_id, _ in agreements_to_look(self.connection, self.creditor_id):
+            agreement, _row = agreement_of(self.connection, agreement_id)
+            refresh_checks(self.house, self.connection, agreement, self.cards)
+        refresh_open(self.connection, self.touched - self.fresh, self.now)
+        queue_groups(self.connection, self.creditor_id, self.touched, self.now)
+
+    def reject(self, place: str, field_: str, reason: str, value: object) -> None:
+        """Note a record that cannot be taken."""
+        if len(self.result.rejected) < REJECTED_MAX:
+            self.result.rejected.append(Rejected(place, field_, reason, str(value)[:200]))
+
+    def _known(self, mapped: Any, external_ids: Iterable[str]) -> dict[str, Any]:
+        known: dict[str, Any] = {}
+        columns = table_of(mapped).columns
+        for some in batches(sorted(set(external_ids)), IN_LIST_MAX):
+            query = select(*columns).where(
+                columns.creditor_id == self.creditor_id, columns.source == self.source, columns.external_id.in_(some)
+            )
+            known.update((row.external_id, row) for row in self.connection.execute(query))
+        return known
+
+    # --- customers ---------------------------------------------------------------------------------------------------
+
+    def _customers(self, records: Sequence[tuple[str, CustomerRecord]]) -> None:
+        if not records:
+            return
+        last = {record.external_id: record for _, record in records}
+        known = self._known(Customer, last)
+        new = [record for external_id, record in last.items() if external_id not in known]
+        rows = []
+        for customer_id, record in zip(take_ids(self.connection, len(new)), new, strict=True):
+            self.cards.add(customer_id)
+            rows.append((customer_id, *self._card(record).values()))
+        if new:
+            insert_rows(self.connection, Customer, ("id", *self._card(new[0])), rows)
+        for external_id, record in last.items():
+            if external_id in known:
+                self._change_card(known[external_id], record)
+        self.result.created += len(new)
+        self.result.customers += len(last)
+
+    def _card(self, record: CustomerRecord) -> dict[str, Any]:
+        box = self.house.secrets
+        values: dict[str, Any] = {name: getattr(record, name) for name in _CARD_FIELDS}
+        return values | {
+            "creditor_id": self.creditor_id,
+            "source": self.source,
+            "external_id": record.external_id,
+            "kind": record.kind.value if record.kind else None,
+            "national_id_encrypted": box.encrypt(record.national_id) if record.national_id else None,
+            "national_id_hash": box.keyed_hash(record.national_id) if record.national_id else None,
+            "content_hash": _hash(record),
+            "changed_at": self.now,
+        }
+
+    def _change_card(self, row: Any, record: CustomerRecord) -> None:
+        if row.content_hash == _hash(record):
+            self.result.unchanged += 1
+            return
+        values = self._card(record) | {"version": row.version + 1}
+        # What a bookkeeper mended here stands until the source says something itself (R-CD-07).
+        kept = {name: value for name, value in row.corrected.items() if not values.get(name)}
+        values |= kept | {"corrected": kept}
+        self.connection.execute(update(Customer).where(Customer.id == row.id).values(**values))
+        self.cards.add(row.id)
+        self.result.changed += 1
+
+    # --- entries -----------------------------------------------------------------------------------------------------
+
+    def _entries(self, records: Sequence[tuple[str, EntryRecord]]) -> None:
+        if not records:
+            return
+        last = {record.external_id: (place, record) for place, record in records}
+        customers = self._known(Customer, (record.customer_external_id for _, record in last.values()))
+        known = self._known(LedgerEntry, last)
+        new: list[tuple[EntryRecord, int]] = []
+        for external_id, (place, record) in last.items():
+            customer = customers.get(record.customer_external_id)
+            if customer is None:
+                self.reject(place, "customer", "is not known", record.customer_external_id)
+            elif external_id in known:
+                self._change_entry(place, known[external_id], record, customer.id)
+            elif record.kind is EntryKind.INVOICE and not record.number:
+                self.reject(place, "number", "is missing", "")
+            else:
+                new.append((record, customer.id))
+        self._insert_entries(new)
+        self._reversals([record for record, _ in new if record.reverses])
+        self.result.entries += len(last)
+
+    def _insert_entries(self, new: Sequence[tuple[EntryRecord, int]]) -> None:
+        ids = take_ids(self.connection, len(new))
+        rows = [
+            self._entry_row(entry_id, record, customer_id)
+            for entry_id, (record, customer_id) in zip(ids, new, strict=True)
+        ]
+        insert_rows(self.connection, LedgerEntry, _ENTRY_COLUMNS, rows)
+        self.result.created += len(new)
+        self.touched.update(ids)
+        self.fresh.update(ids)
+
+    def _entry_row(self, entry_id: int, r: EntryRecord, customer_id: int) -> tuple[Any, ...]:
+        invoiced = r.order_status is OrderStatus.INVOICED
+        open_minor = r.amount_minor if r.kind is EntryKind.INVOICE and invoiced else 0
+        marked = (True, f"source:{self.source}", self.now) if r.do_not_transfer else (False, "", None)
+        return (
+            entry_id, self.creditor_id, self.source, r.external_id, customer_id, r.kind.value, r.number, r.amount_minor,
+            r.currency, r.booked, r.due, r.payment_reference, r.order_number, r.order_status.value,
+            self.now if invoiced else None, r.voucher_number, r.voucher_kind, r.line_number, r.text, list(r.credits),
+            r.credits[0] if len(r.credits) == 1 else "", r.reverses, r.counter_account, r.is_bank, r.bank_reference,
+            r.paid_from_account, r.charge_kind, r.hold_code, r.document_form, entry_id, open_minor, None, *marked,
+            r.reminder_number, self.now, _hash(r),
+        )  # fmt: skip
+
+    def _change_entry(self, place: str, row: Any, record: EntryRecord, customer_id: int) -> None:
+        if row.content_hash == _hash(record):
+            self.result.unchanged += 1
+            return
+        if row.order_status == OrderStatus.INVOICED.value:
+            for name in _FIXED:
+                value = getattr(record, name)
+                if (value.value if isinstance(value, EntryKind) else value) != getattr(row, name):
+                    self.reject(place, name, f"may not change; stored is {getattr(row, name)}", value)
+                    return
+            if customer_id != row.customer_id or record.order_status is not OrderStatus.INVOICED:
+                self.reject(place, "customer or order_status", "may not change once invoiced", record.external_id)
+                return
+        values = dict(zip(_ENTRY_COLUMNS, self._entry_row(row.id, record, customer_id), strict=True))
+        for name in ("id", "group_id", "received_at", "closed_at", "open_minor"):
+            del values[name]
+        if row.invoiced_at is not None:
+            values["invoiced_at"] = row.invoiced_at
+        if row.do_not_transfer or not record.do_not_transfer:
+            for name in ("do_not_transfer", "do_not_transfer_by", "do_not_transfer_at"):
+                del values[name]  # the mark is ours; a later reading never takes it away (neutral model, LedgerLine)
+        values["reminder_number"] = row.reminder_number or record.reminder_number
+        self.connection.execute(update(LedgerEntry).where(LedgerEntry.id == row.id).values(**values))
+        self.touched.add(row.group_id)
+        self.fresh.discard(row.group_id)
+        self.result.changed += 1
+
+    def _reversals(self, records: Sequence[EntryRecord]) -> None:
+        """Tell the reversed entry who reversed it; an unlinked one and its reversal belong together (R-RV-05)."""
+        targets = self._known(LedgerEntry, (record.reverses for record in records))
+        mine = self._known(LedgerEntry, (record.external_id for record in records))
+        for record in records:
+            target, reversal = targets.get(record.reverses), mine[record.external_id]
+            if target is None:
+                self.result.findings.append(_unknown_reversal(record))
+                continue
+            self.connection.execute(
+                update(LedgerEntry).where(LedgerEntry.id == target.id).values(reversed_by_id=reversal.id)
+            )
+            if target.group_id == target.id and target.kind != EntryKind.INVOICE.value:
+                self.connection.execute(
+                    update(LedgerEntry)
+                    .where(LedgerEntry.id == reversal.id)
+                    .values(group_id=target.id, linked_at=self.now)
+                )
+            self.touched.add(target.group_id)
+
+    # --- links -------------------------------------------------------------------------------------------------------
+
+    def _links(self, records: Sequence[tuple[str, LinkRecord]]) -> None:
+        if not records:
+            return
+        last = {record.external_id: (place, record) for place, record in records}
+        named = self._known(LedgerEntry, (entry for _, record in last.values() for entry in record.entries))
+        current = self._current_links(last)
+        wanted: list[tuple[str, list[Any], list[Any]]] = []
+        taken: dict[str, str] = {}
+        for external_id, (place, record) in last.items():
+            fault = next((entry for entry in record.entries if entry not in named), None)
+            twice = next(
+                (entry for entry in record.entries if taken.setdefault(entry, external_id) != external_id), None
+            )
+            if fault is not None or twice is not None:
+                reason = "is not known" if fault is not None else f"is in link {taken[twice or '']} already"
+                self.reject(place, "entries", reason, fault or twice)
+                continue
+            wanted.append((external_id, [named[entry] for entry in record.entries], current.get(external_id, [])))
+        for external_id, members, before in wanted:
+            touched = regroup(self.connection, external_id, members, before, self.now)
+            self.touched |= touched
+            self.fresh -= touched
+            name = "changed" if touched and before else "created" if touched else "unchanged"
+            setattr(self.result, name, getattr(self.result, name) + 1)
+        self.result.links += len(last)
+
+    def _current_links(self, external_ids: Mapping[str, Any]) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        columns = table_of(LedgerEntry).columns
+        for some in batches(sorted(external_ids), IN_LIST_MAX):
+            query = select(*columns).where(
+                columns.creditor_id == self.creditor_id, columns.source == self.source, columns.link_ref.in_(some)
+            )
+            for row in self.connection.execute(query):
+                found.setdefault(row.link_ref, []).append(row)
+        return found
+
+
+def _unknown_reversal(record: EntryRecord) -> Finding:
+    return Finding(Severity.WARNING, "reversal.unknown_entry", record.external_id, record.reverses)
+
+
+def _hash(record: CustomerRecord | EntryRecord) -> str:
+    return hashlib.blake2b(repr(astuple(record)).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,169 @@
+"""Links made by a person: item by item, never several invoices in one group (R-LK)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from gateway.db import audit
+from gateway.db.bulk import table_of
+from gateway.db.ledger_sql import queue_groups, refresh_open
+from gateway.db.tables import Agreement, Claim, LedgerEntry
+from gateway.domain.split import propose
+from gateway.errors import DataError, NotFound, Refused
+from gateway.services.entries import derived_entry, insert_entries
+from gateway.services.house import House
+from gateway.services.marks import entry_row, lock_agreements
+from gateway.services.regroup import regroup
+
+
+def link(house: House, creditor_id: int, entry_ids: Sequence[int], actor: str) -> None:
+    """Link entries of one customer to each other.
+
+    Raises:
+        Refused: ``group.several_invoices`` (R-LK-08), ``link.case_invoice`` (R-LK-12), ``link.other_customer``.
+        NotFound: an entry of another creditor.
+    """
+    with house.database.write() as connection:
+        rows = _rows(connection, creditor_id, entry_ids)
+        lock_agreements(connection, creditor_id)
+        _refuse_mixed(connection, rows)
+        touched = regroup(connection, "", rows, (), house.now())
+        _settle(house, connection, creditor_id, touched)
+        audit.record(
+            connection, creditor_id, house.now(), actor, "entries.linked", "entry", rows[0].id, ids=list(entry_ids)
+        )
+
+
+def unlink(house: House, entry_id: int, actor: str) -> None:
+    """Take an entry out of its group; if an agency has it, the removal is told to it or shown to a person (R-LS-05)."""
+    with house.database.write() as connection:
+        row = entry_row(connection, entry_id)
+        lock_agreements(connection, row.creditor_id)
+        others = [other for other in group_rows(connection, row.group_id) if other.id != entry_id]
+        if not others:
+            return
+        now = house.now()
+        connection.execute(
+            update(LedgerEntry).where(LedgerEntry.id == entry_id).values(group_id=entry_id, link_ref="", linked_at=now)
+        )
+        touched = {row.group_id, entry_id} | regroup(connection, others[0].link_ref, others, (), now)
+        _settle(house, connection, row.creditor_id, touched)
+        audit.record(connection, row.creditor_id, now, actor, "entry.unlinked", "entry", entry_id, group=row.group_id)
+
+
+def propose_split(house: House, group_id: int) -> tuple[tuple[int, ...], ...]:
+    """Propose one group per invoice for a held group (R-LK-09); empty when nothing is certain enough."""
+    with house.database.read() as connection:
+        return propose(group_rows(connection, group_id))
+
+
+def confirm_split(house: House, group_id: int, groups: Sequence[Sequence[int]], actor: str) -> None:
+    """Replace a mixed group by several, each with at most one invoice; every member must be in exactly one."""
+    with house.database.write() as connection:
+        rows = {row.id: row for row in group_rows(connection, group_id)}
+        named = [entry_id for group in groups for entry_id in group]
+        if sorted(named) != sorted(rows) or not rows:
+            raise DataError("the proposed groups do not hold the members of the group, each once")
+        creditor_id = next(iter(rows.values())).creditor_id
+        lock_agreements(connection, creditor_id)
+        touched: set[int] = {group_id}
+        for group in groups:
+            members = [rows[entry_id] for entry_id in group]
+            _refuse_mixed(connection, members)
+            touched |= regroup(connection, "", members, (), house.now())
+        _settle(house, connection, creditor_id, touched)
+        ids = [list(group) for group in groups]
+        audit.record(connection, creditor_id, house.now(), actor, "group.split", "group", group_id, groups=ids)
+
+
+def split_payment(house: House, entry_id: int, parts: Mapping[int, int], actor: str) -> tuple[int, ...]:
+    """Divide one payment over several invoices, one line each, each linked to its invoice (R-LK-10).
+
+    Args:
+        house: the house.
+        entry_id: the payment.
+        parts: minor units (positive) per invoice id; together the whole payment.
+        actor: who says so.
+
+    Returns:
+        Ids of the new lines. The payment itself and a counter line close each other in a group without an invoice, so
+        the original stays as it was booked.
+    """
+    with house.database.write() as connection:
+        row = entry_row(connection, entry_id)
+        lock_agreements(connection, row.creditor_id)
+        if sum(parts.values()) != -row.amount_minor or any(part <= 0 for part in parts.values()):
+            raise DataError(f"the parts must be positive and make {-row.amount_minor} together")
+        invoices = {i: entry_row(connection, i, "invoice") for i in parts}
+        if any(invoice.creditor_id != row.creditor_id for invoice in invoices.values()):
+            raise NotFound("no such invoice")
+        now = house.now()
+        connection.execute(
+            update(LedgerEntry).where(LedgerEntry.id == row.id).values(group_id=row.id, link_ref="", linked_at=now)
+        )
+        touched = {row.group_id, row.id}
+        others = [other for other in group_rows(connection, row.group_id) if other.id != row.id]
+        if others:
+            touched |= _stand_alone(connection, others, now)
+        groups = {i: entry_row(connection, i).group_id for i in parts}
+        counter = derived_entry(
+            row, "split", amount_minor=-row.amount_minor, kind="payment_out", group_id=row.id, now=now
+        )
+        lines = [
+            derived_entry(row, f"split:{i}", amount_minor=-part, kind="payment", group_id=groups[i], now=now)
+            for i, part in parts.items()
+        ]
+        ids = insert_entries(connection, [counter, *lines])
+        touched |= set(groups.values())
+        _settle(house, connection, row.creditor_id, touched)
+        facts = {"parts": {str(i): part for i, part in parts.items()}}
+        audit.record(connection, row.creditor_id, now, actor, "payment.split", "entry", entry_id, **facts)
+    return ids[1:]
+
+
+def _stand_alone(connection: Connection, others: Sequence[Any], now: datetime) -> set[int]:
+    """What a split payment leaves behind: several invoices and nothing else stand alone again (T-LK-8)."""
+    if sum(row.kind == "invoice" for row in others) < 2 or any(row.kind != "invoice" for row in others):
+        return regroup(connection, others[0].link_ref, others, (), now)
+    ids = [row.id for row in others]
+    connection.execute(
+        update(LedgerEntry).where(LedgerEntry.id.in_(ids)).values(group_id=LedgerEntry.id, link_ref="", linked_at=now)
+    )
+    return set(ids)
+
+
+def _rows(connection: Connection, creditor_id: int, entry_ids: Sequence[int]) -> list[Any]:
+    columns = table_of(LedgerEntry).columns
+    query = select(*columns).where(columns.id.in_(entry_ids), columns.creditor_id == creditor_id)
+    rows = list(connection.execute(query))
+    if len(rows) != len(set(entry_ids)) or len(rows) < 2:
+        raise NotFound("at least two entries of this creditor are needed")
+    return rows
+
+
+def group_rows(connection: Connection, group_id: int) -> list[Any]:
+    """Return the members of a link group, oldest first."""
+    columns = table_of(LedgerEntry).columns
+    return list(connection.execute(select(*columns).where(columns.group_id == group_id).order_by(columns.id)))
+
+
+def _refuse_mixed(connection: Connection, rows: Sequence[Any]) -> None:
+    invoices = [row for row in rows if row.kind == "invoice"]
+    if len(invoices) > 1:
+        in_case = select(Claim.entry_id).join(Agreement, Agreement.id == Claim.agreement_id)
+        in_case = in_case.where(Claim.entry_id.in_([row.id for row in invoices]), Agreement.service == "collection")
+        if connection.execute(in_case.limit(1)).first():
+            raise Refused("link.case_invoice")
+        raise Refused("group.several_invoices")
+    if any(one.customer_id != other.customer_id or one.currency != other.currency for one, other in pairwise(rows)):
+        raise Refused("link.other_customer")
+
+
+def _settle(house: House, connection: Connection, creditor_id: int, touched: set[int]) -> None:
+    refresh_open(connection, touched, house.now())
+    queue_groups(connection, creditor_id, touched, house.now())

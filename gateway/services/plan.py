@@ -1,0 +1,344 @@
+"""What the next run of an agreement will send and hold: read once, in the order of the file, group by group.
+
+Preview and run consume the same generator (P13). Rows stream from the database, so that an evening of a hundred thousand
+invoices needs no more memory than one of a hundred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, time
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, func, literal, null, or_, select
+
+from gateway.db.bulk import BATCH_ROWS, table_of
+from gateway.db.tables import (
+    Claim,
+    CustomerCheck,
+    FactoringSettings,
+    LedgerEntry,
+    Pending,
+    TransferItem,
+)
+from gateway.db.tables import Customer as CustomerRow
+from gateway.db.tables.base import Instant
+from gateway.domain.calendar import business_date, cutoff
+from gateway.domain.checks import FactoringSettings as FactoringFacts
+from gateway.domain.checks import check_factoring_settings
+from gateway.domain.exchange import Agreement, LayoutProfile, LinkKind, Severity
+from gateway.domain.transfer import Hold, Member, Rules, Verdict, judge, told_by_items
+from gateway.services.cards import agreement_of, layout_of, refresh_checks
+from gateway.services.house import House
+
+_MEMBER_WIDTH = len(Member._fields)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContext:
+    """What every group of a plan shares. *row* is the agreement's row, with *time_zone* of the creditor."""
+
+    agreement: Agreement
+    layout: LayoutProfile
+    row: Any
+    cutoff: datetime
+    rules: Rules
+    is_postgres: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One group with its verdict; *customer* and *claim* are rows (claim None while the agency has none)."""
+
+    verdict: Verdict
+    customer: Any
+    rows: Mapping[int, Any]
+    claim: Any
+
+
+def context(house: House, connection: Connection, agreement_id: int, cut: datetime | None = None) -> PlanContext:
+    """Return the shared facts of a plan; *cut* defaults to the next cut-off of the agreement's schedule."""
+    agreement, row = agreement_of(connection, agreement_id)
+    layout = layout_of(house, agreement)
+    local = time.fromisoformat(row.transfer_time)
+    cut = cut or cutoff(business_date(house.now(), local, row.time_zone), local, row.time_zone)
+    rules = Rules(
+        agency=agreement.display_name,
+        service=agreement.service,
+        carries=layout.carries,
+        carries_non_positive=layout.carries_non_positive_invoices,
+        unlink_has_message=layout.unlink_has_message and LinkKind.UNLINK in layout.carries,
+        blocking=_factoring_faults(connection, row),
+    )
+    return PlanContext(agreement, layout, row, cut, rules, connection.dialect.name == "postgresql")
+
+
+def _factoring_faults(connection: Connection, row: Any) -> tuple[tuple[str, Mapping[str, object]], ...]:
+    """Return what of the factoring settings blocks while the agency is treated as a factor (R-FA-03, R-FA-05)."""
+    settings = factoring_settings(connection, row.creditor_id)
+    is_factoring = row.service == "factoring" or (row.treated_as_factoring and settings and settings.use_factoring)
+    if not is_factoring:
+        return ()
+    facts = facts_of(settings)
+    found = check_factoring_settings(facts, row.market, row.payment_account)
+    return tuple((f.code, f.values) for f in found if f.severity is Severity.BLOCKING)
+
+
+def factoring_settings(connection: Connection, creditor_id: int) -> Any:
+    """Return the row of a creditor's factoring settings, or None."""
+    columns = table_of(FactoringSettings).columns
+    return connection.execute(select(*columns).where(columns.creditor_id == creditor_id)).one_or_none()
+
+
+def facts_of(settings: Any) -> FactoringFacts:
+    """Return factoring settings as the checks want them; a creditor without any has empty ones."""
+    if settings is None:
+        return FactoringFacts("", "", "", "")
+    return FactoringFacts(
+        settings.customer_number,
+        settings.name,
+        settings.address,
+        settings.account_number,
+        settings.invoice_text,
+        settings.posting_mode,
+    )
+
+
+def judged_groups(connection: Connection, ctx: PlanContext, *, are_known: bool) -> Iterator[Judged]:
+    """Yield the groups that a run must look at, ordered by customer number, then invoice number.
+
+    Args:
+        connection: one transaction, with the cards checked (`refresh_pending_checks`).
+        ctx: from `context`.
+        are_known: those whose claim the agency has (their later items travel as updates), or all the others.
+    """
+    misdirected = _misdirected(connection, ctx)
+    lonely = _customers_with_unlinked_credit(connection, ctx)
+    stream = connection.execution_options(stream_results=True, yield_per=BATCH_ROWS).execute(_query(ctx, are_known))
+    former = _former(connection, ctx) if are_known else {}
+    for group_id, rows in groupby(stream, key=attrgetter("plan_group")):
+        entries = [*rows, *former.get(group_id, ())]
+        rules = _for_customer(ctx.rules, entries[0], lonely, misdirected.get(group_id, ""))
+        yield _judged(group_id, entries, rules)
+
+
+def _judged(group_id: int, entries: list[Any], rules: Rules) -> Judged:
+    members = [Member(*row[:_MEMBER_WIDTH]) for row in entries]
+    verdict = judge(group_id, members, rules)
+    rows = {member.entry_id: row for member, row in zip(members, entries, strict=True)}
+    invoice = verdict.invoice
+    claim = rows[invoice.entry_id] if invoice and rows[invoice.entry_id].claim_id else None
+    if invoice and claim and verdict.items and not verdict.sends_invoice:
+        expected = told_by_items(invoice, members, verdict)
+        if expected != claim.told_minor + verdict.told_minor:
+            values = {"ours": expected, "told": claim.told_minor + verdict.told_minor}
+            verdict.holds += [Hold(item.member.entry_id, "claim.balance_differs", values) for item in verdict.items]
+            verdict.items = []
+    return Judged(verdict, entries[0], rows, claim)
+
+
+def _for_customer(rules: Rules, row: Any, lonely: set[int], misdirected: str) -> Rules:
+    """Return the rules of one customer's group; most customers change nothing and share the run's own."""
+    blocking = rules.blocking
+    if row.is_blocking:
+        blocking += tuple((f["code"], f["values"]) for f in row.findings if f["severity"] == "blocking")
+    has_credit = row.card_id in lonely
+    if blocking is rules.blocking and not (row.customer_marked or has_credit or misdirected):
+        return rules
+    return replace(
+        rules,
+        blocking=blocking,
+        is_customer_marked=row.customer_marked,
+        has_unlinked_credit=has_credit,
+        misdirected_credit_note=misdirected,
+    )
+
+
+def refresh_pending_checks(house: House, connection: Connection, ctx: PlanContext) -> None:
+    """Check the cards of everything pending whose version is not the one last checked (R-CD-10)."""
+    join = (CustomerCheck.customer_id == CustomerRow.id) & (CustomerCheck.agreement_id == ctx.agreement.agreement_id)
+    stale = (
+        select(CustomerRow.id)
+        .distinct()
+        .join(LedgerEntry, LedgerEntry.customer_id == CustomerRow.id)
+        .join(Pending, Pending.group_id == LedgerEntry.id)
+        .outerjoin(CustomerCheck, join)
+        .where(Pending.agreement_id == ctx.agreement.agreement_id)
+        .where((CustomerCheck.customer_version.is_(None)) | (CustomerCheck.customer_version != CustomerRow.version))
+    )
+    refresh_checks(house, connection, ctx.agreement, connection.execute(stale).scalars().all())
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+_E = table_of(LedgerEntry).alias("e")
+_T = table_of(TransferItem)
+_CARD = table_of(CustomerRow)
+_EXTRA_COLUMNS = (
+    "payment_reference", "voucher_number", "bank_reference", "text", "charge_kind", "reminder_number",
+)  # fmt: skip
+
+
+def _member_columns(cut: datetime, *, is_former: bool) -> list[Any]:
+    """One expression per field of `Member`, in its order, so that a row's head is a member without further work."""
+    arrived = func.coalesce(_E.c.invoiced_at, _E.c.received_at)
+    moment = bindparam("b_cutoff", cut, Instant())
+    linked_late = and_(_E.c.kind != "invoice", func.coalesce(_E.c.linked_at, arrived) >= moment)
+    told = func.coalesce(_T.c.kind, "") != LinkKind.UNLINK.value
+    made = {
+        "entry_id": _E.c.id,
+        "is_late": or_(arrived >= moment, linked_late),
+        "is_marked": _E.c.do_not_transfer,
+        "marked_by": _E.c.do_not_transfer_by,
+        "marked_at": _E.c.do_not_transfer_at,
+        "credits": case((_E.c.kind == "credit_note", _E.c.credits), else_=None),
+        "is_judged_payment": _E.c.judged_payment_by != "",
+        "is_reversed": _E.c.reversed_by_id.is_not(None),
+        "sent_kind": case((told, func.coalesce(_T.c.kind, "")), else_=""),
+        "sent_claim": func.coalesce(_T.c.claim_entry_id, 0),
+        "sent_version": func.coalesce(_T.c.version, 0),
+        "sent_item_id": func.coalesce(_T.c.item_id, ""),
+        "is_rejected": func.coalesce(_T.c.state, "") == "rejected",
+        "is_mended": func.coalesce(_CARD.c.changed_at > _T.c.answered_at, literal(value=False)),
+        "rejected_because": func.coalesce(_T.c.reason_text, ""),
+        "is_former": literal(is_former),
+    }
+    return [(made[name] if name in made else _E.c[name]).label(name) for name in Member._fields]
+
+
+def _query(ctx: PlanContext, are_known: bool) -> Select[Any]:
+    """Members of the pending groups, with card, check, claim and what was last sent about each, in the file's order."""
+    agreement_id = ctx.agreement.agreement_id
+    pending, anchor = table_of(Pending), table_of(LedgerEntry).alias("anchor")
+    known = _is_known(agreement_id, pending.c.group_id)
+    name = _plain_order(ctx, _CARD.c.customer_number), _CARD.c.id, _plain_order(ctx, anchor.c.number)
+    return (
+        _with_facts(
+            select(
+                *_entry_columns(ctx, is_former=False), pending.c.group_id.label("plan_group"), null().label("linked_at")
+            )
+            .select_from(pending)
+            .join(anchor, anchor.c.id == pending.c.group_id)
+            .join(_E, _E.c.group_id == pending.c.group_id),
+            agreement_id,
+            anchor.c.customer_id,
+        )
+        .where(pending.c.agreement_id == agreement_id, anchor.c.currency == ctx.agreement.currency)
+        .where(known if are_known else ~known)
+        .order_by(*name, pending.c.group_id, _E.c.id)
+    )
+
+
+def _former(connection: Connection, ctx: PlanContext) -> dict[int, list[Any]]:
+    """Return, per pending group, the entries that the agency knows as part of its claim and that have left it."""
+    agreement_id = ctx.agreement.agreement_id
+    pending, invoice = table_of(Pending), table_of(LedgerEntry).alias("claim_invoice")
+    sent = table_of(TransferItem).alias("left")
+    left = and_(sent.c.agreement_id == agreement_id, sent.c.claim_entry_id == invoice.c.id, sent.c.is_current)
+    query = _with_facts(
+        select(*_entry_columns(ctx, is_former=True), pending.c.group_id.label("plan_group"), _E.c.linked_at)
+        .select_from(pending)
+        .join(invoice, and_(invoice.c.group_id == pending.c.group_id, invoice.c.kind == "invoice"))
+        .join(sent, left)
+        .join(_E, and_(_E.c.id == sent.c.entry_id, _E.c.group_id != invoice.c.group_id)),
+        agreement_id,
+        invoice.c.customer_id,
+    ).where(pending.c.agreement_id == agreement_id, sent.c.kind.not_in(("invoice", "unlink")))
+    found: dict[int, list[Any]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.plan_group, []).append(row)
+    return found
+
+
+def _entry_columns(ctx: PlanContext, *, is_former: bool) -> list[Any]:
+    return [*_member_columns(ctx.cutoff, is_former=is_former), *(_E.c[name] for name in _EXTRA_COLUMNS)]
+
+
+def _with_facts(query: Select[Any], agreement_id: int, customer_id: ColumnElement[int]) -> Select[Any]:
+    """Add to a query over entries *e* what is known of each: card, check, claim, last item."""
+    claim, check = table_of(Claim), table_of(CustomerCheck)
+    findings = case((check.c.is_blocking, check.c.findings), else_=None)
+    return (
+        query.add_columns(
+            _CARD.c.id.label("card_id"),
+            _CARD.c.do_not_transfer.label("customer_marked"),
+            _CARD.c.kind.label("card_kind"),
+            *(_CARD.c[column] for column in _CARD_COLUMNS),
+            check.c.is_blocking,
+            findings.label("findings"),
+            claim.c.claim_id,
+            claim.c.case_number,
+            claim.c.told_minor,
+            claim.c.state.label("claim_state"),
+        )
+        .join(_CARD, _CARD.c.id == customer_id)
+        .outerjoin(check, and_(check.c.agreement_id == agreement_id, check.c.customer_id == _CARD.c.id))
+        .outerjoin(_T, and_(_T.c.agreement_id == agreement_id, _T.c.entry_id == _E.c.id, _T.c.is_current))
+        .outerjoin(claim, and_(claim.c.agreement_id == agreement_id, claim.c.entry_id == _E.c.id))
+    )
+
+
+_CARD_COLUMNS = (
+    "customer_number", "name", "organisation_number", "national_id_encrypted", "address1", "address2", "postcode",
+    "city", "country", "email", "phone", "language",
+)  # fmt: skip
+
+
+def _plain_order(ctx: PlanContext, column: ColumnElement[str]) -> ColumnElement[str]:
+    """Files are in plain character order; PostgreSQL's default collation is a language's."""
+    return column.collate("C") if ctx.is_postgres else column
+
+
+def _is_known(agreement_id: int, group: ColumnElement[int]) -> ColumnElement[bool]:
+    claim, invoice = table_of(Claim).alias("k"), table_of(LedgerEntry).alias("ki")
+    return (
+        select(literal(1))
+        .select_from(claim.join(invoice, invoice.c.id == claim.c.entry_id))
+        .where(claim.c.agreement_id == agreement_id, claim.c.state != "rejected", invoice.c.group_id == group)
+        .exists()
+    )
+
+
+def _misdirected(connection: Connection, ctx: PlanContext) -> dict[int, str]:
+    """Return for each pending group whose invoice is credited by a note linked to another invoice that note's number."""
+    note, named, other = (table_of(LedgerEntry).alias(name) for name in ("note", "named", "other"))
+    query = (
+        select(named.c.group_id, note.c.number)
+        .join(
+            named,
+            and_(
+                named.c.creditor_id == note.c.creditor_id,
+                named.c.number == note.c.credits_number,
+                named.c.kind == "invoice",
+            ),
+        )
+        .join(Pending, and_(Pending.group_id == named.c.group_id, Pending.agreement_id == ctx.agreement.agreement_id))
+        .join(other, and_(other.c.group_id == note.c.group_id, other.c.kind == "invoice"))
+        .where(
+            note.c.creditor_id == ctx.agreement.creditor_id,
+            note.c.credits_number != "",
+            note.c.kind == "credit_note",
+            note.c.group_id != named.c.group_id,
+        )
+    )
+    return {row.group_id: row.number for row in connection.execute(query)}
+
+
+def _customers_with_unlinked_credit(connection: Connection, ctx: PlanContext) -> set[int]:
+    """Return the customers who have a payment or credit note that is linked to nothing (R-LS-08)."""
+    e = LedgerEntry
+    query = (
+        select(e.customer_id)
+        .distinct()
+        .where(
+            e.creditor_id == ctx.agreement.creditor_id,
+            e.group_id == e.id,
+            e.kind.in_(("payment", "credit_note")),
+            e.amount_minor < 0,
+            e.reversed_by_id.is_(None),
+        )
+    )
+    return set(connection.execute(query).scalars())

@@ -1,0 +1,280 @@
+"""Posting incoming payments and correcting wrong ones (R-PM, R-RV). A person's acts; a whole file is `posting_sql`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from gateway.db import audit
+from gateway.db.bulk import table_of
+from gateway.db.ledger_sql import queue_groups, refresh_open
+from gateway.db.tables import Claim, IncomingPayment, LedgerEntry, TransferItem
+from gateway.errors import NotFound, Refused
+from gateway.services.entries import derived_entry, insert_entries
+from gateway.services.house import House
+from gateway.services.links import group_rows
+from gateway.services.marks import entry_row, lock_agreements
+
+_P = table_of(IncomingPayment)
+
+
+@dataclass(frozen=True, slots=True)
+class PostingResult:
+    """Ids that were posted, and for each that was not the reason code."""
+
+    posted: tuple[int, ...]
+    refused: Mapping[int, str]
+
+
+def post(house: House, payment_ids: Sequence[int], actor: str) -> PostingResult:
+    """Post proposed payments: each becomes a ledger entry linked to its invoice (R-PM-03).
+
+    Equal amounts close the invoice (R-PM-04). Less leaves the rest open; of more, the surplus stays as an unlinked
+    credit of the customer (R-PM-05). A payment that cannot be posted is listed, and the others are posted.
+    """
+    posted: list[int] = []
+    refused: dict[int, str] = {}
+    with house.database.write() as connection:
+        for payment_id in dict.fromkeys(payment_ids):
+            row = _payment(connection, payment_id)
+            fault = _post_one(connection, row, house.now(), actor)
+            if fault:
+                refused[payment_id] = fault
+                continue
+            posted.append(payment_id)
+            facts = {"amount_minor": row.amount_minor, "invoice": row.entry_id, "label": row.label}
+            audit.record(
+                connection, row.creditor_id, house.now(), actor, "payment.posted", "payment", payment_id, **facts
+            )
+    return PostingResult(tuple(posted), refused)
+
+
+def _post_one(connection: Connection, row: Any, now: datetime, actor: str) -> str:
+    """Post one payment; return the reason code when it cannot be."""
+    if row.state == "posted":
+        return "payment.already_posted"
+    if row.state != "proposed" or row.entry_id is None:
+        return "payment.unknown_reference"
+    if not row.posts:
+        return row.why_not or "payment.information_only"
+    invoice = entry_row(connection, row.entry_id)
+    group = group_rows(connection, invoice.group_id)
+    if sum(member.kind == "invoice" for member in group) > 1:
+        return "group.several_invoices"
+    takes_back = row.is_reversal or row.direction == "debit"
+    insert_entries(connection, _entries(row, invoice, now, takes_back=takes_back))
+    refresh_open(connection, [invoice.group_id], now)
+    values = {"state": "posted", "posted_at": now, "posted_by": actor}
+    connection.execute(update(_P).where(_P.c.id == row.id).values(**values))
+    return ""
+
+
+def _entries(row: Any, invoice: Any, now: datetime, *, takes_back: bool) -> list[dict[str, Any]]:
+    common = {
+        "is_bank": True,
+        "booked": row.booking_date or row.value_date or now.date(),
+        "origin": "agency" if row.agreement_id else "bank",
+        "origin_agreement_id": row.agreement_id,
+        "payment_id": row.id,
+        "payment_reference": row.reference,
+        "bank_reference": row.bank_reference,
+        "paid_from_account": row.payer_account,
+        "text": row.text,
+    }
+    if takes_back:
+        # The agency took money back: the claim opens again (R-PM-11). It is an entry of its own; the first one stays.
+        raises = {"kind": "payment_out", "amount_minor": row.principal_minor, "group_id": invoice.group_id}
+        return [_of_payment(row, invoice, now, common | raises)]
+    open_minor = max(invoice.open_minor, 0)
+    linked = min(row.principal_minor, open_minor)
+    entries = []
+    if linked:
+        lowers = {"kind": "payment", "amount_minor": -linked, "group_id": invoice.group_id}
+        entries.append(_of_payment(row, invoice, now, common | lowers))
+    if surplus := row.principal_minor - linked:
+        values = {"kind": "payment", "amount_minor": -surplus, "external_id": f"payment:{row.id}:surplus"}
+        entries.append(derived_entry(invoice, "payment", now=now, **(common | values)))
+    return entries
+
+
+def _of_payment(row: Any, invoice: Any, now: datetime, values: dict[str, Any]) -> dict[str, Any]:
+    return derived_entry(invoice, "payment", now=now, **(values | {"external_id": f"payment:{row.id}"}))
+
+
+def match(house: House, payment_id: int, invoice_entry_id: int, actor: str) -> None:
+    """Say which invoice a payment belongs to; the payment is a proposal then, not posted."""
+    with house.database.write() as connection:
+        row = _payment(connection, payment_id)
+        invoice = entry_row(connection, invoice_entry_id, "invoice")
+        if invoice.creditor_id != row.creditor_id or invoice.currency != row.currency:
+            raise NotFound(f"no invoice {invoice_entry_id}")
+        _refuse_posted(row)
+        _move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, invoice.id)
+        difference = _difference(row, invoice)
+        values = {"entry_id": invoice.id, "state": "proposed", "match_rule": "person", "difference": difference}
+        connection.execute(update(_P).where(_P.c.id == payment_id).values(**values))
+        audit.record(
+            connection,
+            row.creditor_id,
+            house.now(),
+            actor,
+            "payment.matched",
+            "payment",
+            payment_id,
+            invoice=invoice.id,
+        )
+
+
+def unmatch(house: House, payment_id: int, actor: str) -> None:
+    """Take a proposal back; the payment waits for a person again."""
+    with house.database.write() as connection:
+        row = _payment(connection, payment_id)
+        _refuse_posted(row)
+        _move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, None)
+        values = {"entry_id": None, "state": "unmatched", "match_rule": "", "suggested_entry_id": row.entry_id}
+        connection.execute(
+            update(_P).where(_P.c.id == payment_id).values(**values, difference="difference.unidentified")
+        )
+        audit.record(connection, row.creditor_id, house.now(), actor, "payment.unmatched", "payment", payment_id)
+
+
+def ignore(house: House, payment_id: int, actor: str, reason: str) -> None:
+    """Set a payment aside with a written reason; it never becomes an entry, and it stays on record."""
+    if not reason.strip():
+        raise Refused("payment.reason_needed")
+    with house.database.write() as connection:
+        row = _payment(connection, payment_id)
+        _refuse_posted(row)
+        _move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, None)
+        connection.execute(update(_P).where(_P.c.id == payment_id).values(state="ignored", entry_id=None))
+        audit.record(
+            connection, row.creditor_id, house.now(), actor, "payment.ignored", "payment", payment_id, reason=reason
+        )
+
+
+def move_payment(
+    house: House, entry_id: int, to_invoice_id: int | None, actor: str, reason: str = ""
+) -> tuple[int, ...]:
+    """Correct a payment on the wrong invoice without reversing it: what the agency can see (R-RV-02 to R-RV-04).
+
+    Step 1: an outgoing payment of the same amount, linked to the invoice and the wrong payment. Step 2: a new incoming
+    payment on the right invoice; it may be left out with a *reason* (A-21). The original stays as it is, and the bank
+    account's sum does not change.
+
+    Returns:
+        Ids of the new entries.
+    """
+    if to_invoice_id is None and not reason.strip():
+        raise Refused("payment.reason_needed")
+    with house.database.write() as connection:
+        row = entry_row(connection, entry_id)
+        if row.kind != "payment" or row.amount_minor >= 0:
+            raise Refused("payment.not_a_payment")
+        lock_agreements(connection, row.creditor_id)
+        now, amount = house.now(), -row.amount_minor
+        invoices = [member for member in group_rows(connection, row.group_id) if member.kind == "invoice"]
+        if len(invoices) != 1:
+            raise Refused("payment.not_linked")
+        before = select(LedgerEntry.id).where(
+            LedgerEntry.creditor_id == row.creditor_id, LedgerEntry.external_id == f"correction-out:{row.id}"
+        )
+        if connection.execute(before).first():
+            raise Refused("payment.already_moved")
+        out = {"kind": "payment_out", "amount_minor": amount, "group_id": row.group_id, "is_bank": True}
+        entries = [derived_entry(row, "correction-out", now=now, **out)]
+        groups = {row.group_id}
+        if to_invoice_id is not None:
+            target = entry_row(connection, to_invoice_id, "invoice")
+            if target.creditor_id != row.creditor_id or target.group_id == row.group_id:
+                raise NotFound(f"no other invoice {to_invoice_id}")
+            into = {"kind": "payment", "amount_minor": -amount, "group_id": target.group_id, "is_bank": True}
+            into["customer_id"] = target.customer_id
+            entries.append(derived_entry(row, "correction-in", now=now, **into))
+            groups.add(target.group_id)
+        ids = insert_entries(connection, entries)
+        _clear_reversal(connection, row, now)
+        refresh_open(connection, groups, now)
+        queue_groups(connection, row.creditor_id, groups, now)
+        facts = {"to": to_invoice_id, "amount_minor": amount, "reason": reason}
+        audit.record(connection, row.creditor_id, now, actor, "payment.moved", "entry", entry_id, **facts)
+    return ids
+
+
+def _clear_reversal(connection: Connection, row: Any, now: datetime) -> None:
+    """Where the payment was reversed anyway, the two steps replace the reversal (R-RV-06): its own effect is undone."""
+    if row.reversed_by_id is None:
+        return
+    reversal = entry_row(connection, row.reversed_by_id)
+    undo = derived_entry(
+        reversal, "reversal-replaced", now=now, kind="other", amount_minor=-reversal.amount_minor, group_id=reversal.id,
+        is_bank=True,
+    )  # fmt: skip
+    insert_entries(connection, [undo])
+    connection.execute(
+        update(LedgerEntry).where(LedgerEntry.id == reversal.id).values(group_id=reversal.id, link_ref="")
+    )
+    connection.execute(update(LedgerEntry).where(LedgerEntry.id == row.id).values(reversed_by_id=None))
+
+
+def reverse_payment(house: House, entry_id: int, actor: str) -> int:
+    """Reverse a payment plainly: only while no agency can know of it (R-RV-05, A-20); return the reversal's id.
+
+    Raises:
+        Refused: ``payment.reversed_after_transfer`` when it is linked, transferred or came from an agency.
+    """
+    with house.database.write() as connection:
+        row = entry_row(connection, entry_id)
+        lock_agreements(connection, row.creditor_id)
+        sent = select(TransferItem.id).where(TransferItem.entry_id == entry_id).limit(1)
+        is_linked = row.group_id != row.id or len(group_rows(connection, row.group_id)) > 1
+        if is_linked or row.origin == "agency" or connection.execute(sent).first():
+            raise Refused("payment.reversed_after_transfer", agency="")
+        now = house.now()
+        values = {
+            "kind": "reversal",
+            "amount_minor": -row.amount_minor,
+            "group_id": row.id,
+            "reverses": row.external_id,
+        }
+        (reversal_id,) = insert_entries(connection, [derived_entry(row, "reversal", now=now, **values)])
+        connection.execute(update(LedgerEntry).where(LedgerEntry.id == entry_id).values(reversed_by_id=reversal_id))
+        audit.record(connection, row.creditor_id, now, actor, "payment.reversed", "entry", entry_id)
+    return reversal_id
+
+
+def _refuse_posted(row: Any) -> None:
+    if row.state == "posted":
+        raise Refused("payment.already_posted")
+
+
+def _difference(row: Any, invoice: Any) -> str:
+    if invoice.open_minor == row.principal_minor:
+        return ""
+    if invoice.open_minor == 0:
+        return "difference.zero_by_payment"
+    lower = invoice.open_minor < row.principal_minor
+    return "difference.our_balance_lower" if lower else "difference.our_balance_higher"
+
+
+def _move_agency_paid(connection: Connection, row: Any, before: int | None, after: int | None) -> None:
+    """Keep the agency balance in step with which claim a payment counts on (R-VL-08)."""
+    signed = -row.principal_minor if row.is_reversal or row.direction == "debit" else row.principal_minor
+    for entry_id, change in ((before, -signed), (after, signed)):
+        if entry_id is not None and row.agreement_id is not None:
+            connection.execute(
+                update(Claim)
+                .where(Claim.agreement_id == row.agreement_id, Claim.entry_id == entry_id)
+                .values(agency_paid_minor=Claim.agency_paid_minor + change)
+                .execution_options(synchronize_session=False)
+            )
+
+
+def _payment(connection: Connection, payment_id: int) -> Any:
+    row = connection.execute(select(*_P.columns).where(_P.c.id == payment_id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound(f"no payment {payment_id}")
+    return row

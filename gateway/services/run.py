@@ -1,0 +1,398 @@
+"""One run of one agreement: groups become claims in files, and everything that does not go is written down.
+
+Rows reach the database in batches while the plugin writes the file, so that neither holds an evening in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
+
+from gateway.db import audit, blobs, outbox
+from gateway.db.bulk import batches, insert_rows, table_of, take_ids
+from gateway.db.ledger_sql import IN_LIST_MAX, upsert_ignore
+from gateway.db.tables import (
+    Claim,
+    Counter,
+    Creditor,
+    Envelope,
+    LedgerEntry,
+    Pending,
+    RunHold,
+    TransferItem,
+    TransferRun,
+)
+from gateway.domain.exchange import Claim as ClaimOut
+from gateway.domain.exchange import Customer, Direction, FactoringAssignment, LinkKind, Seal
+from gateway.domain.transfer import NOT_CARRIED, Hold
+from gateway.errors import PluginError
+from gateway.services import sealing
+from gateway.services.house import House
+from gateway.services.plan import Judged, PlanContext, factoring_settings, judged_groups, refresh_pending_checks
+
+FLUSH_ROWS = 5000
+UPDATES_LAST = 100
+"""Added to the delivery order of updates: new invoices of an evening arrive before them (intrum-sls.md B.2)."""
+_VALUE = {member: member.value for enum in (LinkKind, Direction) for member in enum}
+_ITEM_COLUMNS = (
+    "id", "agreement_id", "run_id", "claim_entry_id", "entry_id", "item_id", "kind", "direction", "amount_minor",
+    "version",
+)  # fmt: skip
+_CLAIM_COLUMNS = ("agreement_id", "entry_id", "claim_id", "reminder_number", "state", "told_minor", "first_sent_at")
+_HOLD_COLUMNS = ("run_id", "entry_id", "code", "group_id", "is_exclusion", "values", "next_date")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run did: counts of invoices, items, held and excluded entries; *holds* counts them by reason code."""
+
+    run_id: int
+    invoices: int
+    items: int
+    held: int
+    excluded: int
+    envelope_ids: tuple[int, ...]
+    holds: Mapping[str, int] = field(default_factory=dict)
+
+
+class Tally:
+    """What groups turn into, the same for preview and run: claims that go, and notes of everything else."""
+
+    def __init__(self, house: House, ctx: PlanContext, first_reminder_number: int) -> None:
+        self.house, self.ctx = house, ctx
+        self.numbering = sealing.Numbering(first_reminder_number)
+        self.misfits: sealing.Misfits = {}
+        self._cards: dict[int, Customer] = {}
+
+    def claims(self, groups: Iterator[Judged]) -> Iterator[tuple[int, ClaimOut]]:
+        """Yield (entry id, claim) of every group that goes; note each group."""
+        for judged in groups:
+            invoice = judged.verdict.invoice
+            if invoice and judged.verdict.goes and invoice.entry_id in self.misfits:
+                self._hold_misfit(judged)
+            self.noted(judged)
+            if invoice and judged.verdict.goes:
+                number = self.numbering.of(judged.rows[invoice.entry_id])
+                claim = sealing.to_claim(self.house, judged, number, self._cards)
+                self.going(judged, claim)
+                yield invoice.entry_id, claim
+
+    def find_misfits(self, connection: Connection, seal: Seal) -> None:
+        """Learn which claims the layout cannot carry, by trying each alone."""
+        found: dict[int, Sequence[tuple[str, Mapping[str, object]]]] = {}
+        for are_known in (False, True):
+            dry = Tally(self.house, self.ctx, 1)
+            claims = dry.claims(judged_groups(connection, self.ctx, are_known=are_known))
+            found |= sealing.misfits(self.house, self.ctx, seal, claims, are_new=not are_known)
+        self.misfits = found
+
+    def noted(self, judged: Judged) -> None:
+        """Take note of a group's holds and warnings."""
+
+    def going(self, judged: Judged, claim: ClaimOut) -> None:
+        """Take note of what goes of a group."""
+
+    def _hold_misfit(self, judged: Judged) -> None:
+        verdict = judged.verdict
+        assert verdict.invoice is not None
+        held = [item.member.entry_id for item in verdict.items]
+        held += [verdict.invoice.entry_id] if verdict.sends_invoice else []
+        reasons = self.misfits[verdict.invoice.entry_id]
+        verdict.holds += [Hold(entry_id, code, values) for entry_id in held for code, values in reasons]
+        verdict.items, verdict.sends_invoice = [], False
+
+
+def next_seal(connection: Connection, ctx: PlanContext, house: House) -> Seal:
+    """Return the seal of an agreement's next files; the numbers are consumed only by `Run`."""
+    query = select(Counter.kind, Counter.last).where(Counter.agreement_id == ctx.agreement.agreement_id)
+    last = {row.kind: row.last for row in connection.execute(query)}
+    return sealing.make_seal(ctx, last, house.now(), ctx.layout.series)
+
+
+class _Rows:
+    """Rows waiting for the next flush."""
+
+    def __init__(self) -> None:
+        self.items: list[tuple[Any, ...]] = []
+        self.claims: list[tuple[Any, ...]] = []
+        self.holds: list[tuple[Any, ...]] = []
+        self.replaced: list[int] = []
+        self.told: list[dict[str, Any]] = []
+        self.waiting: list[int] = []
+
+    def __len__(self) -> int:
+        return max(len(self.items), len(self.holds))
+
+
+class Run(Tally):
+    """One run inside the caller's transaction, with the agreement locked."""
+
+    def __init__(
+        self, house: House, connection: Connection, ctx: PlanContext, business_date: date, kind: str, reason: str = ""
+    ) -> None:
+        super().__init__(house, ctx, 1)
+        self.connection, self.business_date, self.kind, self.reason = connection, business_date, kind, reason
+        self.now = house.now()
+        self.agreement_id = ctx.agreement.agreement_id
+
+    def make(self) -> RunResult:
+        """Make the run; claims the layout cannot carry are held and the files are made again without them (A-24)."""
+        refresh_pending_checks(self.house, self.connection, self.ctx)
+        try:
+            return self._attempt()
+        except sealing.UnwritableClaim:
+            self.find_misfits(self.connection, next_seal(self.connection, self.ctx, self.house))
+        return self._attempt()
+
+    def _attempt(self) -> RunResult:
+        query = select(Creditor.next_reminder_number).where(Creditor.id == self.ctx.agreement.creditor_id)
+        self.numbering.next_number = self.connection.execute(query.with_for_update()).scalar_one()
+        self.counts = {"invoices": 0, "items": 0, "held": 0, "excluded": 0}
+        self.codes: dict[str, int] = {}
+        self.rows = _Rows()
+        self.waiting: list[int] = []
+        with self.connection.begin_nested():
+            self.run_id = self._open()
+            # Known claims first: a claim made in this run must not be met again as a known one. Delivery goes by order.
+            updates = self._export(are_known=True)
+            return self._close([*self._export(are_known=False), *updates])
+
+    def _open(self) -> int:
+        values = {
+            "agreement_id": self.agreement_id,
+            "kind": self.kind,
+            "business_date": self.business_date,
+            "cutoff": self.ctx.cutoff,
+            "started_at": self.now,
+            "reason": self.reason,
+        }
+        return self.connection.execute(insert(TransferRun).values(**values).returning(TransferRun.id)).scalar_one()
+
+    def _export(self, *, are_known: bool) -> list[int]:
+        """Write new claims, or later items of known ones; return the ids of the envelopes."""
+        seal, spool = next_seal(self.connection, self.ctx, self.house), sealing.Spool()
+        try:
+            claims = self.claims(judged_groups(self.connection, self.ctx, are_known=are_known))
+            made = sealing.export(self.house, self.ctx.agreement, seal, claims, spool, are_new=not are_known)
+            self._flush()
+            assignment = assignment_of(self.connection, self.ctx)
+            sealed = sealing.finish(self.house, self.ctx, seal, made, spool, assignment)
+            return self._store([self._envelope(one, UPDATES_LAST if are_known else 0) for one in sealed])
+        finally:
+            spool.close()
+
+    # --- notes -------------------------------------------------------------------------------------------------------
+
+    def noted(self, judged: Judged) -> None:
+        """Remember holds, and groups to look at again tomorrow."""
+        verdict = judged.verdict
+        if verdict.waits:
+            self.waiting.append(verdict.group_id)
+        entries: dict[int, bool] = {}
+        for hold in verdict.holds:
+            values = {key: str(value) for key, value in hold.values.items()}
+            key = (self.run_id, hold.entry_id, hold.code, verdict.group_id, hold.is_exclusion, values, None)
+            self.rows.holds.append(key)
+            self.codes[hold.code] = self.codes.get(hold.code, 0) + 1
+            entries[hold.entry_id] = hold.is_exclusion
+        self.counts["excluded"] += sum(entries.values())
+        self.counts["held"] += len(entries) - sum(entries.values())
+
+    def going(self, judged: Judged, claim: ClaimOut) -> None:
+        """Remember what the agency is told about a claim."""
+        verdict = judged.verdict
+        invoice = verdict.invoice
+        assert invoice is not None
+        if verdict.sends_invoice:
+            self._note_invoice(judged, claim)
+        if judged.claim is not None:
+            state = {"b_state": "sealed" if verdict.sends_invoice else judged.claim.claim_state}
+            self.rows.told.append({"b_entry": invoice.entry_id, "b_told": claim.open_minor} | state)
+        for item in verdict.items:
+            if item.version > 1:
+                self.rows.replaced.append(item.member.entry_id)
+            self.rows.items.append(
+                (
+                    self.agreement_id,
+                    self.run_id,
+                    invoice.entry_id,
+                    item.member.entry_id,
+                    sealing.item_id_of(item),
+                    _VALUE[item.kind],
+                    _VALUE[item.direction],
+                    abs(item.member.amount_minor),
+                    item.version,
+                )
+            )
+        self.counts["items"] += len(verdict.items)
+        if len(self.rows) >= FLUSH_ROWS:
+            self._flush()
+
+    def _note_invoice(self, judged: Judged, claim: ClaimOut) -> None:
+        invoice = judged.verdict.invoice
+        assert invoice is not None
+        version = invoice.sent_version + 1
+        if version > 1:
+            self.rows.replaced.append(invoice.entry_id)
+        if judged.claim is None:
+            row = (claim.claim_id, claim.reminder_number, "sealed", claim.open_minor, self.now)
+            self.rows.claims.append((self.agreement_id, invoice.entry_id, *row))
+        sent = (f"{claim.claim_id}/{version}", "invoice", Direction.DEBIT.value, abs(invoice.amount_minor), version)
+        self.rows.items.append((self.agreement_id, self.run_id, invoice.entry_id, invoice.entry_id, *sent))
+        self.counts["invoices"] += 1
+
+    def _flush(self) -> None:
+        connection, rows = self.connection, self.rows
+        item, claim = table_of(TransferItem), table_of(Claim)
+        for some in batches(rows.replaced, IN_LIST_MAX):
+            mine = and_(item.c.agreement_id == self.agreement_id, item.c.entry_id.in_(some), item.c.is_current)
+            connection.execute(update(item).where(mine).values(is_current=False))
+        ids = take_ids(connection, len(rows.items))
+        insert_rows(connection, TransferItem, _ITEM_COLUMNS, ((i, *r) for i, r in zip(ids, rows.items, strict=True)))
+        insert_rows(connection, Claim, _CLAIM_COLUMNS, rows.claims)
+        insert_rows(connection, RunHold, _HOLD_COLUMNS, rows.holds)
+        if rows.told:
+            mine = and_(claim.c.agreement_id == self.agreement_id, claim.c.entry_id == bindparam("b_entry"))
+            told = update(claim).where(mine).values(told_minor=bindparam("b_told"), state=bindparam("b_state"))
+            connection.execute(told, rows.told)
+        self.rows = _Rows()
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    def _envelope(self, sealed: sealing.Sealed, order: int) -> int:
+        made, connection = sealed.envelope, self.connection
+        stored = blobs.store(connection, sealed.content)
+        cycle = self._consume(made.kind, made.sequence)
+        hours = self.ctx.layout.receipt_within_hours
+        envelope_id = connection.execute(
+            insert(Envelope)
+            .values(
+                agreement_id=self.agreement_id,
+                run_id=self.run_id,
+                kind=made.kind,
+                sequence=made.sequence,
+                cycle=cycle,
+                file_id=sealed.file_id,
+                filename=made.filename,
+                media_type=made.media_type,
+                blob_id=stored.blob_id,
+                sha256=stored.sha256,
+                size=stored.size,
+                claims=made.totals.claims,
+                items=made.totals.items,
+                debit_minor=made.totals.debit_minor,
+                credit_minor=made.totals.credit_minor,
+                charge_minor=made.totals.charge_minor,
+                currency=made.currency,
+                delivery_order=made.order + order,
+                factoring_agreement=made.factoring_agreement,
+                sealed_at=self.now,
+                receipt_due_at=self.now + timedelta(hours=hours) if hours else None,
+            )
+            .returning(Envelope.id)
+        ).scalar_one()
+        is_idempotent = self.house.agencies[self.ctx.agreement.agency_key].profile.delivery_is_idempotent
+        outbox.promise(connection, "deliver", envelope_id, self.now, repeatable=is_idempotent)
+        return envelope_id
+
+    def _consume(self, kind: str, sequence: int) -> int:
+        """Take the number; a series that began anew counts as its next cycle, so that no file is named twice."""
+        mine = and_(Counter.agreement_id == self.agreement_id, Counter.kind == kind)
+        row = {"agreement_id": self.agreement_id, "kind": kind, "last": 0}
+        upsert_ignore(self.connection, Counter, [row])
+        last, cycle = self.connection.execute(select(Counter.last, Counter.cycle).where(mine)).one()
+        cycle += sequence <= last
+        self.connection.execute(update(Counter).where(mine).values(last=sequence, cycle=cycle))
+        return int(cycle)
+
+    def _store(self, envelope_ids: Sequence[int]) -> list[int]:
+        """Tie the items of this direction to the one file that carries them."""
+        if envelope_ids:
+            query = select(Envelope.id).where(
+                Envelope.id.in_(envelope_ids), (Envelope.claims > 0) | (Envelope.items > 0)
+            )
+            carriers = self.connection.execute(query).scalars().all()
+            if len(carriers) != 1:
+                raise PluginError(f"{self.ctx.agreement.agency_key}: claims stand in {len(carriers)} files of one run")
+            untied = and_(TransferItem.run_id == self.run_id, TransferItem.envelope_id.is_(None))
+            self.connection.execute(update(TransferItem).where(untied).values(envelope_id=carriers[0]))
+        return list(envelope_ids)
+
+    # --- end ---------------------------------------------------------------------------------------------------------
+
+    def _close(self, envelopes: Sequence[int]) -> RunResult:
+        self._keep_reminder_numbers()
+        self._clear_pending()
+        counts = self.counts
+        self.connection.execute(
+            update(TransferRun)
+            .where(TransferRun.id == self.run_id)
+            .values(
+                finished_at=self.now,
+                invoices_sent=counts["invoices"],
+                items_sent=counts["items"],
+                held=counts["held"],
+                excluded=counts["excluded"],
+            )
+        )
+        facts = {**counts, "holds": self.codes, "envelopes": list(envelopes), "business_date": str(self.business_date)}
+        creditor_id = self.ctx.agreement.creditor_id
+        audit.record(
+            self.connection,
+            creditor_id,
+            self.now,
+            audit.SYSTEM,
+            "run.finished",
+            "agreement",
+            self.agreement_id,
+            **facts,
+        )
+        return RunResult(self.run_id, **counts, envelope_ids=tuple(envelopes), holds=self.codes)
+
+    def _keep_reminder_numbers(self) -> None:
+        """Give each invoice its number for ever (R-LK-05, A-13) and move the creditor's counter on."""
+        mine = and_(Claim.entry_id == LedgerEntry.id, Claim.agreement_id == self.agreement_id)
+        number = select(Claim.reminder_number).where(mine).scalar_subquery()
+        sent = select(TransferItem.entry_id).where(TransferItem.run_id == self.run_id, TransferItem.kind == "invoice")
+        self.connection.execute(
+            update(LedgerEntry)
+            .where(LedgerEntry.id.in_(sent), LedgerEntry.reminder_number == "")
+            .values(reminder_number=number)
+            .execution_options(synchronize_session=False)
+        )
+        creditor = update(Creditor).where(Creditor.id == self.ctx.agreement.creditor_id)
+        self.connection.execute(creditor.values(next_reminder_number=self.numbering.next_number))
+
+    def _clear_pending(self) -> None:
+        """Forget the groups that are settled; those held or too late are looked at again tomorrow."""
+        held = select(RunHold.group_id).where(RunHold.run_id == self.run_id, RunHold.code != NOT_CARRIED)
+        mine = and_(Pending.agreement_id == self.agreement_id, Pending.group_id.not_in(held))
+        currency = self.ctx.agreement.currency
+        here = (
+            select(LedgerEntry.id).where(LedgerEntry.id == Pending.group_id, LedgerEntry.currency == currency).exists()
+        )
+        self.connection.execute(delete(Pending).where(mine, here).execution_options(synchronize_session=False))
+        for some in batches(self.waiting, IN_LIST_MAX):
+            rows = [{"agreement_id": self.agreement_id, "group_id": g, "queued_at": self.now} for g in some]
+            upsert_ignore(self.connection, Pending, rows)
+
+
+def assignment_of(connection: Connection, ctx: PlanContext) -> FactoringAssignment | None:
+    """Return the assignment to mark a run's files with, None where the agency is not treated as a factor (R-FA-01)."""
+    row = ctx.row
+    settings = factoring_settings(connection, row.creditor_id)
+    is_factor = row.service == "factoring" or (row.treated_as_factoring and settings and settings.use_factoring)
+    if not is_factor or settings is None:
+        return None
+    return FactoringAssignment(
+        agreement_number=settings.customer_number,
+        factor_name=settings.name,
+        factor_address=settings.address,
+        factor_party_id=str(row.settings.get("factor_party_id", "")),
+        pay_to_account=settings.account_number,
+        notice=settings.invoice_text,
+    )

@@ -1,0 +1,271 @@
+"""Turning judged groups into sealed files: claims handed to the plugin, bytes verified, hashed and stored.
+
+Files are written to a spool on local disk first, never to memory, and reach the database in the run's transaction.
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+from gateway.domain.exchange import (
+    Agreement,
+    Claim,
+    Customer,
+    Envelope,
+    FactoringAssignment,
+    LinkedItem,
+    LinkKind,
+    Origin,
+    Seal,
+    Series,
+    Severity,
+    Sink,
+)
+from gateway.domain.transfer import Going
+from gateway.errors import DataError, EncodeError, PluginError
+from gateway.services.cards import card_of
+from gateway.services.house import House
+from gateway.services.plan import Judged, PlanContext
+
+_ORIGINS = {origin.value: origin for origin in Origin}
+SPOOL_MEMORY_BYTES = 4 << 20
+"""A file up to this size never touches the disk; larger ones spill over."""
+
+
+class Spool:
+    """Keeps the files of one export until they are stored (a `Sink`)."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, BinaryIO] = {}
+
+    @contextmanager
+    def open(self, filename: str) -> Iterator[BinaryIO]:
+        """Return the stream for *filename*, replacing an earlier file of that name."""
+        file: Any = tempfile.SpooledTemporaryFile(SPOOL_MEMORY_BYTES)  # noqa: SIM115  # outlives this block on purpose
+        self.files[filename] = file
+        yield file
+        file.seek(0)
+
+    def close(self) -> None:
+        """Give the space back."""
+        for file in self.files.values():
+            file.close()
+
+
+class NullSink:
+    """Takes bytes and forgets them: for a preview, which must meet the same errors as the run."""
+
+    @contextmanager
+    def open(self, filename: str) -> Iterator[BinaryIO]:  # noqa: ARG002
+        """Return a stream that keeps nothing."""
+        with io.BufferedWriter(_Nowhere()) as stream:
+            yield stream
+
+
+class _Nowhere(io.RawIOBase):
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """One finished file of an export: what it says it is, and its bytes, rewound."""
+
+    envelope: Envelope
+    file_id: str
+    content: BinaryIO
+
+
+class UnwritableClaim(DataError):
+    """The layout cannot carry a claim (a name too long, a reference of the wrong form); *entry_id* says which."""
+
+    def __init__(self, entry_id: int, reason: str) -> None:
+        self.entry_id, self.reason = entry_id, reason
+        super().__init__(reason)
+
+
+Misfits = Mapping[int, Sequence[tuple[str, Mapping[str, object]]]]
+"""Reason codes and the values of their sentences, per invoice that the layout cannot carry."""
+
+
+@dataclass(slots=True)
+class Numbering:
+    """Reminder numbers given in a run (R-LK-05); the creditor's counter moves when the run commits."""
+
+    next_number: int
+
+    def of(self, row: Any) -> str:
+        """Return an invoice's reminder number, a new one if it has none."""
+        if row.reminder_number:
+            return str(row.reminder_number)
+        self.next_number += 1
+        return str(self.next_number - 1)
+
+
+def to_claim(house: House, judged: Judged, reminder_number: str, cards: dict[int, Customer]) -> Claim:
+    """Return what the plugin is handed for one group that goes."""
+    verdict, rows = judged.verdict, judged.rows
+    assert verdict.invoice is not None
+    row = rows[verdict.invoice.entry_id]
+    told_before = judged.claim.told_minor if judged.claim and not verdict.sends_invoice else row.amount_minor
+    items = sorted((_linked_item(going, rows) for going in verdict.items), key=lambda item: (item.date, item.item_id))
+    return Claim(
+        claim_id=claim_id_of(row.entry_id),
+        invoice_number=row.number,
+        reminder_number=reminder_number,
+        case_number=(row.case_number or "") if row.claim_id else "",
+        invoice_date=row.booked,
+        due_date=row.due,
+        original_minor=row.amount_minor,
+        open_minor=told_before + verdict.told_minor,
+        payment_reference=row.payment_reference,
+        text=row.text,
+        customer=_card(house, judged.customer, cards),
+        items=tuple(items),
+    )
+
+
+def _card(house: House, row: Any, cards: dict[int, Customer]) -> Customer:
+    """Open each card once: groups come ordered by customer, so remembering the last one is enough."""
+    if row.card_id not in cards:
+        cards.clear()
+        cards[row.card_id] = card_of(house, row, row.card_kind)
+    return cards[row.card_id]
+
+
+def claim_id_of(entry_id: int) -> str:
+    """Return the claim id of an invoice: unique for ever, and the key of all later traffic."""
+    return f"kp-{entry_id}"
+
+
+def item_id_of(going: Going) -> str:
+    """Return the id of one item: another version is another id, so that nothing sent is ever named twice."""
+    return f"kp-{going.member.entry_id}-{going.version}"
+
+
+def _linked_item(going: Going, rows: Mapping[int, Any]) -> LinkedItem:
+    row = rows[going.member.entry_id]
+    is_unlink = going.kind is LinkKind.UNLINK
+    return LinkedItem(
+        item_id=item_id_of(going),
+        kind=going.kind,
+        date=row.linked_at.date() if is_unlink and row.linked_at else row.booked,
+        amount_minor=abs(row.amount_minor),
+        direction=going.direction,
+        origin=_ORIGINS[row.origin],
+        number=row.number,
+        voucher_number="" if is_unlink else row.voucher_number,
+        payment_reference=row.payment_reference if going.kind is LinkKind.DIRECT_PAYMENT else "",
+        bank_reference=row.bank_reference,
+        text=row.text,
+        charge_kind=row.charge_kind,
+        unlinks_item_id=row.sent_item_id if is_unlink else "",
+    )
+
+
+def make_seal(ctx: PlanContext, last: Mapping[str, int], now: datetime, series: Mapping[str, Series]) -> Seal:
+    """Return the next number and a new file id per kind, and who sends to whom."""
+    return Seal(
+        sequences={kind: counter.after(last.get(kind, 0)) for kind, counter in series.items()},
+        file_ids={kind: str(uuid.uuid4()) for kind in series},
+        created_at=now.astimezone(ZoneInfo(ctx.row.time_zone)).replace(microsecond=0),
+        business_date=ctx.cutoff.astimezone(ZoneInfo(ctx.row.time_zone)).date(),
+        sender_id=ctx.agreement.client_number,
+        receiver_id=str(ctx.agreement.settings.get("agency_id", ctx.agreement.agency_key.upper())),
+        is_test=ctx.agreement.is_sandbox,
+    )
+
+
+def export(
+    house: House,
+    agreement: Agreement,
+    seal: Seal,
+    claims: Iterable[tuple[int, Claim]],
+    sink: Sink,
+    *,
+    are_new: bool,
+) -> tuple[Envelope, ...]:
+    """Let the plugin write *claims* (entry id, claim); none given, no file.
+
+    Raises:
+        UnwritableClaim: the layout cannot carry the claim it was just handed.
+    """
+    last: list[int] = []
+
+    def handed() -> Iterator[Claim]:
+        for entry_id, claim in claims:
+            last[:] = [entry_id]
+            yield claim
+
+    stream = handed()
+    first = next(stream, None)
+    if first is None:
+        return ()
+    try:
+        return house.agencies[agreement.agency_key].export(
+            chain([first], stream), agreement, seal, sink, are_new=are_new
+        )
+    except EncodeError as error:
+        raise UnwritableClaim(last[0], str(error)) from error
+
+
+def finish(
+    house: House,
+    ctx: PlanContext,
+    seal: Seal,
+    envelopes: Sequence[Envelope],
+    spool: Spool,
+    assignment: FactoringAssignment | None,
+) -> Iterator[Sealed]:
+    """Mark (where the claims are assigned), read back and hand out each finished file.
+
+    Raises:
+        PluginError: a file's bytes do not hold what its envelope says; nothing of the run may be committed.
+    """
+    agency = house.agencies[ctx.agreement.agency_key]
+    for envelope in envelopes:
+        if envelope.filename not in spool.files:
+            raise PluginError(f"{ctx.agreement.agency_key}: {envelope.filename} was announced and not written")
+        content, made = spool.files[envelope.filename], envelope
+        if assignment is not None:
+            marked = Spool()
+            made = agency.mark_factoring_envelope(envelope, assignment, ctx.agreement, content, marked)
+            content.close()
+            content = spool.files[envelope.filename] = marked.files[envelope.filename]
+        agency.verify_envelope(made, ctx.agreement, content)
+        content.seek(0)
+        yield Sealed(made, seal.file_ids.get(made.kind, ""), content)
+
+
+def misfits(
+    house: House, ctx: PlanContext, seal: Seal, claims: Iterable[tuple[int, Claim]], *, are_new: bool
+) -> Misfits:
+    """Try each claim alone and return those that the layout cannot carry, with reasons in the agency's own codes.
+
+    Only done after a file failed: one customer's over-long name must not stop the others' evening (A-24).
+    """
+    agency = house.agencies[ctx.agreement.agency_key]
+    found: dict[int, Sequence[tuple[str, Mapping[str, object]]]] = {}
+    for entry_id, claim in claims:
+        try:
+            export(house, ctx.agreement, seal, [(entry_id, claim)], NullSink(), are_new=are_new)
+        except UnwritableClaim as error:
+            said = [
+                (finding.code, {**finding.values, "value": finding.value})
+                for finding in agency.check_claim(claim, ctx.agreement)
+                if finding.severity is Severity.BLOCKING
+            ]
+            found[entry_id] = said or [("claim.not_writable", {"reason": error.reason})]
+    return found

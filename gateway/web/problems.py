@@ -1,0 +1,98 @@
+"""How a machine is told no: RFC 9457 problem documents with a reason code, a place and a value for each fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from flask import Blueprint, Response, json
+from werkzeug.exceptions import HTTPException
+
+from gateway.accounting.jsonlines import LinesRejected
+from gateway.accounting.records import RecordRejected
+from gateway.domain import reasons
+from gateway.domain.ledger import Rejected
+from gateway.errors import NotFound, Refused
+from gateway.services.ingest import IngestRejected
+
+PROBLEMS = {
+    "request.query": (400, "The query of the address is not understood"),
+    "request.invalid": (400, "The request is not understood"),
+    "key.missing": (401, "A valid API key is needed"),
+    "signature.invalid": (401, "The signature is not valid"),
+    "key.scope": (403, "The API key may not do this"),
+    "request.not_found": (404, "There is nothing at this address"),
+    "request.method": (405, "This method is not possible here"),
+    "entry.changed": (409, "What is in the books may not change"),
+    "request.conflict": (409, "Somebody else changed the same thing at the same moment"),
+    "request.too_large": (413, "The body is too large"),
+    "request.media_type": (415, "The body is of a type that is not taken here"),
+    "record.rejected": (422, "The record cannot be taken"),
+    "request.refused": (422, "The rules do not allow this"),
+}
+"""Every problem code of REST API and webhooks: HTTP status and title. The OpenAPI document lists them."""
+
+_CODE_OF_STATUS = {400: "request.invalid", 404: "request.not_found", 405: "request.method", 413: "request.too_large"}
+_ERRORS_MAX = 100
+_MAY_NOT_CHANGE = "may not change"
+"""How `gateway.services.ingest` begins the reason for refusing another amount, day or customer (L5)."""
+
+
+class Problem(Exception):  # RFC 9457's word
+    """A request that cannot be answered as asked. *code* is one of `PROBLEMS`."""
+
+    def __init__(self, code: str, detail: str = "", errors: Iterable[Rejected] = ()) -> None:
+        self.code, self.detail, self.errors = code, detail, list(errors)
+        super().__init__(f"{code} {detail}".strip())
+
+    def response(self) -> Response:
+        """Return the problem document."""
+        status, title = PROBLEMS[self.code]
+        body: dict[str, Any] = {
+            "type": f"urn:kravport:problem:{self.code}",
+            "title": title,
+            "status": status,
+            "code": self.code,
+        }
+        if self.detail:
+            body["detail"] = self.detail
+        if self.errors:
+            body["errors"] = [
+                {"place": fault.place, "field": fault.field, "reason": fault.reason, "value": fault.value}
+                for fault in self.errors[:_ERRORS_MAX]
+            ]
+        response = Response(json.dumps(body), status, mimetype="application/problem+json")
+        if status == 401:  # RFC 9110: whoever says 401 says how
+            response.headers["WWW-Authenticate"] = 'Bearer realm="kravport"'
+        return response
+
+
+def answer_with_problems(blueprint: Blueprint) -> None:
+    """Let every refusal inside *blueprint* leave as a problem document."""
+    blueprint.register_error_handler(Problem, lambda problem: problem.response())
+    blueprint.register_error_handler(HTTPException, _http)
+    blueprint.register_error_handler(RecordRejected, _record)
+    blueprint.register_error_handler(LinesRejected, lambda error: _rejected(error.rejected))
+    blueprint.register_error_handler(IngestRejected, lambda error: _rejected(error.rejected))
+    blueprint.register_error_handler(NotFound, lambda _: Problem("request.not_found").response())
+    blueprint.register_error_handler(Refused, _refused)
+
+
+def _http(error: HTTPException) -> Response:
+    code = _CODE_OF_STATUS.get(error.code or 500)
+    return Problem(code, error.description or "").response() if code else Response(status=error.code)
+
+
+def _record(error: RecordRejected) -> Response:
+    return _rejected([Rejected("body", *fault) for fault in error.faults])
+
+
+def _rejected(rejected: list[Rejected]) -> Response:
+    is_change = any(fault.reason.startswith(_MAY_NOT_CHANGE) for fault in rejected)
+    detail = f"{len(rejected)} faults; nothing was taken" if len(rejected) > 1 else "nothing was taken"
+    return Problem("entry.changed" if is_change else "record.rejected", detail, rejected).response()
+
+
+def _refused(error: Refused) -> Response:
+    detail = reasons.sentence(error.code, "en", error.values)
+    return Problem("request.refused", detail, [Rejected("", "", error.code, "")]).response()

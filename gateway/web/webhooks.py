@@ -1,0 +1,73 @@
+"""``POST /webhooks/<agency>/<token>``: an agency pushes a file. Store first, answer then, look inside later (T8, P1, P8)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.http import parse_options_header
+
+from gateway.services import inbound
+from gateway.services.house import House
+from gateway.services.inbound import WebhookTarget
+from gateway.web.problems import Problem, answer_with_problems
+from gateway.web.signatures import SignatureCheck
+from gateway.web.spool import spooled
+
+MAX_BYTES = 512 << 20
+"""A payment file of half a million transactions; an operator may allow more."""
+
+_UNSAFE = re.compile(r"[^\w .()+-]")
+_MESSAGE_ID_MAX = 200
+
+
+def webhook_blueprint(house: House, max_bytes: int = MAX_BYTES) -> Blueprint:
+    """Return the address that agencies push files to.
+
+    A 2xx leaves only after the bytes are committed: 202 for a new file, 200 with ``duplicate`` for one that is here
+    already, by message id or by content. Nothing of the file is read before.
+
+    Args:
+        house: the house.
+        max_bytes: largest body.
+    """
+    blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+    answer_with_problems(blueprint)
+
+    @blueprint.post("/<agency>/<token>")
+    def receive(agency: str, token: str) -> tuple[Response, int]:
+        target = inbound.find_webhook(house, agency, token)
+        if target is None:
+            raise Problem("request.not_found")
+        stored = _take(house, target, max_bytes)
+        body: dict[str, Any] = {"inbound_file_id": stored.inbound_file_id, "duplicate": not stored.is_new}
+        return jsonify(body), 202 if stored.is_new else 200
+
+    return blueprint
+
+
+def _take(house: House, target: WebhookTarget, max_bytes: int) -> inbound.StoredFile:
+    """Read, check and store the body. Without an agreed secret the token in the address is the authority."""
+    check = SignatureCheck(request.headers, target.secrets, house.now()) if target.secrets else None
+    if check and check.fault:
+        raise Problem("signature.invalid", check.fault)
+    with spooled(max_bytes, check.feed if check else None) as body:
+        if check and not check.is_genuine():
+            raise Problem("signature.invalid", "no signature fits the body")
+        if not body.size:
+            raise Problem("request.invalid", "the body is empty")
+        return inbound.store(house, target.agreement_id, "webhook", _filename(), body.content, _message_id())
+
+
+def _message_id() -> str:
+    """Return the sender's id of the message; an odd one is no id, the content then tells copies apart."""
+    given = request.headers.get("webhook-id", "")
+    return given if len(given) <= _MESSAGE_ID_MAX and given.isprintable() else ""
+
+
+def _filename() -> str:
+    """Return the name the sender gives the file, for showing only: a bare name, never a path."""
+    _, options = parse_options_header(request.headers.get("Content-Disposition"))
+    name = re.split(r"[/\\]", options.get("filename", ""))[-1]
+    return _UNSAFE.sub("_", name)[:120].strip() or "webhook"

@@ -1,0 +1,291 @@
+"""The 128 and 254 character records of "Elcon" K9409, what fits into them, and the strict reading of finished files.
+
+Source: factoring-sgfinans.md sections 2 and 3; field numbers F and K are that page's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any, BinaryIO, TypeVar
+
+from gateway.domain.exchange import (
+    Agreement,
+    Claim,
+    Customer,
+    CustomerKind,
+    Direction,
+    Finding,
+    LinkedItem,
+    LinkKind,
+    Severity,
+)
+from gateway.errors import DecodeError, EncodeError
+from gateway.formats.record import columns, const, day, decode, digits, encode, number, one_of, record, text
+from plugins.factoring.kid import follows
+
+R = TypeVar("R")
+INVOICE, CREDIT_NOTE = "1", "9"
+CURRENCY = "NOK"
+CREDITS = "Kreditnota til "
+"""Begins F11 of a credit note; the number of the invoice follows. F8, five wide, cannot hold eight digits."""
+
+_YEARS = range(2000, 2069)
+"""Two-digit years are read back as 1969-2068; a ledger date before 2000 is a slip of the pen."""
+
+
+@record(length=128)
+class LedgerItem:
+    """F1-F16: an invoice or a credit note. The amount is always positive, the code tells the direction."""
+
+    transaction_code: str = one_of(1, 1, INVOICE, CREDIT_NOTE)
+    client_number: str = digits(2, 4)
+    debtor_number: str = digits(6, 9)
+    invoice_number: str = digits(15, 8)
+    invoice_date: date = day(23, pattern="%y%m%d")
+    due_date: date = day(29, pattern="%y%m%d")
+    amount_minor: int = number(35, 11)
+    undocumented_f8: str = text(46, 5, default="")
+    unused_f9: str = text(51, 10, default="")
+    order_number: str = text(61, 15, default="")
+    comment: str = text(76, 25, default="")
+    salesperson: str = text(101, 4, default="")
+    project: str = text(105, 7, default="")
+    currency: str = const(112, CURRENCY)
+    currency_amount_minor: int = number(115, 11, default=0)
+    unused_f16: str = text(126, 3, default="")
+
+
+@record(length=254)
+class DebtorCard:
+    """K1-K20: a customer. K5 holds nine digits in eleven positions; how they are filled is a setting."""
+
+    control: str = const(1, "K")
+    version: str = const(2, "9409")
+    client_number: str = digits(6, 4)
+    debtor_number: str = digits(10, 9)
+    organisation_number: str = text(19, 11)
+    name: str = text(30, 35)
+    first_name: str = text(65, 20, default="")
+    postal_address: str = text(85, 30)
+    postcode: str = digits(115, 4)
+    post_place: str = text(119, 23)
+    contact: str = text(142, 20, default="")
+    telephone: str = text(162, 12, default="")
+    country_name: str = text(174, 20, default="NORGE")
+    country: str = one_of(194, 2, "NO", default="NO")
+    country_numeric: str = one_of(196, 3, "578", default="578")
+    bank_account: str = text(199, 11, default="")
+    district: str = text(210, 4, default="")
+    name_2: str = text(214, 35, default="")
+    currency: str = const(249, CURRENCY)
+    unused_k20: str = text(252, 3, default="")
+
+
+# --- from claims to records ------------------------------------------------------------------------------------------
+
+
+def client_number(agreement: Agreement) -> str:
+    """Return the agreement's client number as the records carry it, zeros left."""
+    return agreement.client_number.rjust(4, "0")
+
+
+def invoice_record(claim: Claim, agreement: Agreement) -> LedgerItem:
+    """Return F1-F16 of an invoice; F11 holds its text only where the agreement says so."""
+    return LedgerItem(
+        transaction_code=INVOICE,
+        client_number=client_number(agreement),
+        debtor_number=claim.customer.customer_number.rjust(9, "0"),
+        invoice_number=claim.invoice_number.rjust(8, "0"),
+        invoice_date=claim.invoice_date,
+        due_date=claim.due_date,
+        amount_minor=claim.original_minor,
+        comment=claim.text if agreement.settings.get("comment") == "text" else "",
+    )
+
+
+def credit_note_record(item: LinkedItem, claim: Claim, agreement: Agreement) -> LedgerItem:
+    """Return F1-F16 of a credit note; its comment names the invoice it credits."""
+    return LedgerItem(
+        transaction_code=CREDIT_NOTE,
+        client_number=client_number(agreement),
+        debtor_number=claim.customer.customer_number.rjust(9, "0"),
+        invoice_number=item.number.rjust(8, "0"),
+        invoice_date=item.date,
+        due_date=item.date,
+        amount_minor=item.amount_minor,
+        comment=CREDITS + claim.invoice_number,
+    )
+
+
+def customer_record(customer: Customer, agreement: Agreement) -> DebtorCard:
+    """Return K1-K20 of a company."""
+    fill = " " if agreement.settings.get("org_number_fill") == "blank" else "0"
+    return DebtorCard(
+        client_number=client_number(agreement),
+        debtor_number=customer.customer_number.rjust(9, "0"),
+        organisation_number=_org_digits(customer).ljust(11, fill),
+        name=customer.name,
+        postal_address=_postal_address(customer),
+        postcode=customer.postcode,
+        post_place=customer.city,
+        telephone=_telephone(customer),
+    )
+
+
+def _org_digits(customer: Customer) -> str:
+    return customer.organisation_number.replace(" ", "")
+
+
+def _postal_address(customer: Customer) -> str:
+    """The layout has one line; two are joined, and held when they do not fit together."""
+    return ", ".join(line.strip() for line in (customer.address1, customer.address2) if line.strip())
+
+
+def _telephone(customer: Customer) -> str:
+    return customer.phone.replace(" ", "")
+
+
+# --- what keeps a customer or claim out ------------------------------------------------------------------------------
+
+_WIDTH = {name: column.width for cls in (DebtorCard, LedgerItem) for name, column in columns(cls)}
+_COMPANY_FORMS = frozenset({"AS", "ASA", "ANS", "BA", "DA", "ENK", "IKS", "KF", "KS", "NUF", "SA"})
+
+
+def customer_faults(customer: Customer, agreement: Agreement) -> Iterator[Finding]:
+    """Yield why *customer* cannot be written; empty for a customer the layout carries whole."""
+    encoding = encoding_of(agreement)
+    if customer.kind is CustomerKind.PRIVATE:
+        yield _blocking("factoring.private_customer", "kind")
+    if not _is_number(customer.customer_number, _WIDTH["debtor_number"]):
+        yield _number_fault("customer", "customer_number", customer.customer_number, _WIDTH["debtor_number"])
+    first_word = customer.name.split(" ", 1)[0].rstrip(".").upper()
+    if first_word in _COMPANY_FORMS and " " in customer.name.strip():
+        yield _blocking("factoring.name_begins_with_form", "name", customer.name, value=first_word)
+    if customer.country not in ("", "NO"):
+        yield _unfit("country", customer.country)
+    if customer.postcode and not (_is_digits(customer.postcode) and len(customer.postcode) == _WIDTH["postcode"]):
+        yield _unfit("postcode", customer.postcode)
+    if customer.kind is not CustomerKind.PRIVATE and customer.organisation_number and not _is_nine(customer):
+        yield _unfit("organisation_number", customer.organisation_number)
+    texts = {"name": ("name", customer.name), "address1": ("postal_address", _postal_address(customer))}
+    texts |= {"city": ("post_place", customer.city), "phone": ("telephone", _telephone(customer))}
+    for place, (column, value) in texts.items():
+        if not _is_writable(value, _WIDTH[column], encoding):
+            yield _unfit(place, value)
+
+
+def claim_faults(claim: Claim, agreement: Agreement) -> Iterator[Finding]:
+    """Yield why *claim* cannot be written, apart from its customer."""
+    width = _WIDTH["invoice_number"]
+    if agreement.currency != CURRENCY:
+        yield _unfit("currency", agreement.currency)
+    if not _is_number(claim.invoice_number, width):
+        yield _number_fault("invoice", "invoice_number", claim.invoice_number, width)
+    scheme = str(agreement.settings.get("kid_scheme", ""))
+    customer = claim.customer.customer_number
+    if not follows(
+        scheme, claim.payment_reference, client=agreement.client_number, customer=customer, invoice=claim.invoice_number
+    ):
+        yield _blocking("factoring.kid_scheme", "payment_reference", claim.payment_reference, scheme=scheme)
+    if claim.original_minor <= 0:
+        yield _blocking("amount.not_carried", "original_minor", agency=agreement.display_name)
+    elif claim.original_minor >= 10 ** _WIDTH["amount_minor"]:
+        yield _unfit("original_minor", str(claim.original_minor))
+    for place in ("invoice_date", "due_date"):
+        if getattr(claim, place).year not in _YEARS:
+            yield _unfit(place, getattr(claim, place).isoformat())
+    wants_text = agreement.settings.get("comment") == "text"
+    if wants_text and not _is_writable(claim.text, _WIDTH["comment"], encoding_of(agreement)):
+        yield _unfit("text", claim.text)
+    for item in claim.items:
+        yield from _item_faults(item, agreement)
+
+
+def _item_faults(item: LinkedItem, agreement: Agreement) -> Iterator[Finding]:
+    width = _WIDTH["invoice_number"]
+    if item.kind is not LinkKind.CREDIT_NOTE or item.direction is not Direction.CREDIT:
+        yield _blocking("item.not_carried", "items", item.number, kind=item.kind.value, agency=agreement.display_name)
+        return
+    if not _is_number(item.number, width):
+        yield _number_fault("invoice", "items", item.number, width)
+    if not 0 < item.amount_minor < 10 ** _WIDTH["amount_minor"] or item.date.year not in _YEARS:
+        yield _unfit("items", f"{item.date} {item.amount_minor}")
+
+
+def encoding_of(agreement: Agreement) -> str:
+    """Return the charset the agreement names; the source pages are silent, so it is a setting."""
+    return str(agreement.settings.get("encoding", "iso-8859-1"))
+
+
+def _is_number(value: str, width: int) -> bool:
+    """A leading zero would vanish in the zeros on the left, and make customers 17 and 017 one."""
+    return _is_digits(value) and len(value) <= width and value[0] != "0"
+
+
+def _is_digits(value: str) -> bool:
+    return value.isascii() and value.isdigit()
+
+
+def _is_nine(customer: Customer) -> bool:
+    return _is_digits(_org_digits(customer)) and len(_org_digits(customer)) == len("987654325")
+
+
+def _is_writable(value: str, width: int, encoding: str) -> bool:
+    try:
+        value.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return len(value) <= width and value.isprintable() and value == value.strip(" ")
+
+
+def _number_fault(what: str, place: str, value: str, width: int) -> Finding:
+    return _blocking(f"factoring.{what}_number", place, value, width=width)
+
+
+def _unfit(place: str, value: str) -> Finding:
+    return _blocking("layout.does_not_fit", place, value, field=place)
+
+
+def _blocking(code: str, place: str, shown: str = "", **values: object) -> Finding:
+    return Finding(Severity.BLOCKING, code, place, shown, values)
+
+
+# --- bytes -----------------------------------------------------------------------------------------------------------
+
+
+def line_of(made: LedgerItem | DebtorCard, encoding: str) -> bytes:
+    """Return a record as it stands in the file, with its line end."""
+    try:
+        return (encode(made) + "\r\n").encode(encoding)
+    except UnicodeEncodeError as error:
+        raise EncodeError(f"{type(made).__name__}: {error.object[error.start]!r} is not in {encoding}") from error
+
+
+def read_strictly(cls: type[R], source: BinaryIO, agreement: Agreement) -> Iterator[tuple[bytes, R]]:
+    """Yield every line of *source* with its record; each must be what we would write for *agreement*.
+
+    Raises:
+        DecodeError: another length, charset, line end or client number, or no line at all. It names the line.
+    """
+    line, encoding = 0, encoding_of(agreement)
+    longest = 4096  # far longer than either record: only a damaged file meets it
+    for line, raw in enumerate(iter(lambda: source.readline(longest), b""), start=1):
+        try:
+            made: Any = decode(cls, _text(raw, encoding))
+        except DecodeError as error:
+            raise error.at_line(line) from error
+        if made.client_number != client_number(agreement):
+            raise DecodeError("is not the agreement's", line=line, field="client_number", value=made.client_number)
+        yield raw, made
+    if not line:
+        raise DecodeError("holds no record; an empty file does not exist")
+
+
+def _text(raw: bytes, encoding: str) -> str:
+    if not raw.endswith(b"\r\n"):
+        raise DecodeError("does not end in CRLF", value=repr(raw[-10:]))
+    try:
+        return raw[:-2].decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DecodeError(f"is not {encoding}", value=repr(raw)) from error

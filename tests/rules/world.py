@@ -1,0 +1,227 @@
+"""A small creditor's world for acceptance tests: say what happens, in the words of the rules; ask what goes tonight.
+
+Amounts are given in whole kroner and turned into øre here. Entries are named by their external id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from gateway.db.bulk import table_of
+from gateway.db.tables import Claim, IncomingPayment, LedgerEntry, RunHold, TransferItem
+from gateway.db.tables import Customer as CustomerRow
+from gateway.domain.exchange import CustomerKind
+from gateway.domain.ledger import CustomerRecord, EntryKind, EntryRecord, LinkRecord, OrderStatus
+from gateway.services import agreements, creditors, ingest, transfer
+
+ACTOR = "kari@fjord.example"
+SETTINGS: dict[str, dict[str, object]] = {}
+GOOD_CARD: dict[str, Any] = {
+    "kind": CustomerKind.COMPANY,
+    "name": "Nordfjord Bygg",
+    "organisation_number": "999999980",
+    "address1": "Storgata 1",
+    "postcode": "0155",
+    "city": "OSLO",
+    "country": "NO",
+    "email": "post@nordfjord.example",
+    "phone": "22334455",
+}
+
+
+@dataclass
+class World:
+    """One creditor with one agreement, and the verbs of the rules."""
+
+    house: Any
+    clock: Any
+    root: Path
+    agency: str = "lowell"
+    country: str = "NO"
+    currency: str = "NOK"
+    options: dict[str, Any] = field(default_factory=dict)
+    creditor_id: int = 0
+    agreement_id: int = 0
+    _links: int = 0
+
+    def start(self) -> World:
+        zone = "Europe/Oslo" if self.country == "NO" else "Europe/Stockholm"
+        name = "Fjord AS" if self.country == "NO" else "Sjö AB"
+        self.creditor_id = creditors.add_creditor(
+            self.house, key=name.split()[0].lower(), name=name, organisation_number="999999964", country=self.country,
+            currency=self.currency, time_zone=zone, actor=ACTOR,
+        )  # fmt: skip
+        self.agreement_id = self.agree(self.agency, **self.options)
+        agreements.activate(self.house, self.agreement_id, ACTOR)
+        return self
+
+    def agree(self, agency: str, **options: Any) -> int:
+        profile = self.house.agencies[agency].profile
+        values = {
+            "agency_key": agency,
+            "client_number": "4711",
+            "service": "factoring" if agency == "factoring" else "ledger",
+            "currency": self.currency,
+            "market": self.country,
+            "profile": profile.layouts[0].name,
+            "settings": {
+                "intrum": {"ledger_id": "4711-" + self.currency, "agency_id": "SANDBOX"},
+                "lowell": {"ledger_id": "4711-" + self.currency, "agency_id": "SANDBOX"},
+                "factoring": {"kid_scheme": "sgfinans-16"},
+            }.get(agency, {}),
+            "transport": {"kind": "folder", "root": str(self.root / agency), "keeps_files": True},
+        }
+        return agreements.create_agreement(self.house, self.creditor_id, **(values | options), actor=ACTOR)
+
+    # --- the ledger ---------------------------------------------------------------------------------------------------
+
+    def take(self, *records: Any, source: str = "test") -> ingest.IngestResult:
+        placed = ((f"line {n}", record) for n, record in enumerate(records, 1))
+        return ingest.ingest(self.house, self.creditor_id, source, placed, actor=ACTOR)
+
+    def customer(self, number: str = "10001", **changes: Any) -> str:
+        card = GOOD_CARD | {"customer_number": number} | changes
+        if self.country == "SE" and "organisation_number" not in changes:
+            card |= {"organisation_number": "5599999918", "country": changes.get("country", "SE"), "postcode": "11122"}
+        self.take(CustomerRecord(external_id=f"c{number}", **card))
+        return f"c{number}"
+
+    def invoice(self, number: str, kroner: float, customer: str = "c10001", **changes: Any) -> str:
+        values = {"due": date(2026, 12, 7), "payment_reference": "", "booked": date(2026, 11, 23)} | changes
+        self.take(self._entry(number, EntryKind.INVOICE, kroner, customer, number=number, **values))
+        return number
+
+    def item(self, name: str, kind: EntryKind, kroner: float, customer: str = "c10001", **changes: Any) -> str:
+        """Add an entry; *kroner* is debit positive."""
+        values = {"booked": date(2026, 11, 23)} | changes
+        self.take(self._entry(name, kind, kroner, customer, **values))
+        return name
+
+    def payment(self, name: str, kroner: float, **changes: Any) -> str:
+        return self.item(name, EntryKind.PAYMENT, -kroner, **({"is_bank": True, "voucher_number": name} | changes))
+
+    def credit_note(self, name: str, kroner: float, credits_: str = "", **changes: Any) -> str:
+        named = (credits_,) if credits_ else ()
+        return self.item(name, EntryKind.CREDIT_NOTE, -kroner, **({"number": name, "credits": named} | changes))
+
+    def link(self, *names: str, ref: str = "") -> str:
+        self._links += not ref
+        name = ref or f"link{self._links}"
+        self.take(LinkRecord(name, names))
+        return name
+
+    def _entry(self, name: str, kind: EntryKind, kroner: float, customer: str, **values: Any) -> EntryRecord:
+        return EntryRecord(
+            external_id=name, kind=kind, customer_external_id=customer, amount_minor=round(kroner * 100),
+            currency=self.currency, **values,
+        )  # fmt: skip
+
+    # --- the evening --------------------------------------------------------------------------------------------------
+
+    def preview(self) -> transfer.preview.__class__:
+        return transfer.preview(self.house, self.agreement_id)
+
+    def evening(self, day: date | None = None) -> Evening:
+        """Move the clock past the next 18:00 and make the run; the clock then stands at 18:00:05."""
+        cut = transfer.preview(self.house, self.agreement_id).cutoff
+        self.clock.moment = cut + timedelta(seconds=5)
+        result = transfer.run_evening(self.house, self.agreement_id, day or cut.date())
+        return Evening(self, result)
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    def entry(self, name: str) -> Any:
+        columns = table_of(LedgerEntry).columns
+        with self.house.database.read() as connection:
+            query = select(*columns).where(columns.creditor_id == self.creditor_id, columns.external_id == name)
+            return connection.execute(query).one()
+
+    def entry_id(self, name: str) -> int:
+        return self.entry(name).id
+
+    def names(self, ids: Any) -> set[str]:
+        columns = table_of(LedgerEntry).columns
+        with self.house.database.read() as connection:
+            return set(connection.execute(select(columns.external_id).where(columns.id.in_(list(ids)))).scalars())
+
+    def customer_id(self, external_id: str = "c10001") -> int:
+        with self.house.database.read() as connection:
+            query = select(CustomerRow.id).where(CustomerRow.external_id == external_id)
+            return connection.execute(query).scalar_one()
+
+    def open(self, name: str) -> float:
+        return self.entry(name).open_minor / 100
+
+    def claim(self, name: str, agreement_id: int = 0) -> Any:
+        columns = table_of(Claim).columns
+        with self.house.database.read() as connection:
+            query = select(*columns).where(
+                columns.agreement_id == (agreement_id or self.agreement_id), columns.entry_id == self.entry_id(name)
+            )
+            return connection.execute(query).one_or_none()
+
+    def agency_balance(self, name: str) -> float:
+        claim = self.claim(name)
+        return (claim.told_minor - claim.agency_paid_minor) / 100
+
+    def payments(self, **where: Any) -> list[Any]:
+        columns = table_of(IncomingPayment).columns
+        with self.house.database.read() as connection:
+            query = select(*columns).where(*(columns[name] == value for name, value in where.items()))
+            return list(connection.execute(query.order_by(columns.id)))
+
+    def sent_items(self, name: str) -> list[Any]:
+        columns = table_of(TransferItem).columns
+        with self.house.database.read() as connection:
+            query = select(*columns).where(columns.entry_id == self.entry_id(name)).order_by(columns.version)
+            return list(connection.execute(query))
+
+
+@dataclass
+class Evening:
+    """What one run did, by the names of entries."""
+
+    world: World
+    result: transfer.RunResult
+
+    @property
+    def sent(self) -> set[str]:
+        columns = table_of(TransferItem).columns
+        with self.world.house.database.read() as connection:
+            ids = connection.execute(select(columns.entry_id).where(columns.run_id == self.result.run_id)).scalars().all()
+        return self.world.names(ids)
+
+    @property
+    def held(self) -> dict[str, set[str]]:
+        columns = table_of(RunHold).columns
+        entries = table_of(LedgerEntry).columns
+        with self.world.house.database.read() as connection:
+            query = (
+                select(entries.external_id, columns.code)
+                .join(table_of(LedgerEntry), entries.id == columns.entry_id)
+                .where(columns.run_id == self.result.run_id)
+            )
+            found: dict[str, set[str]] = {}
+            for name, code in connection.execute(query):
+                found.setdefault(name, set()).add(code)
+            return found
+
+
+def planned(plan: Any, world: World) -> set[str]:
+    """Names of the entries a preview would send."""
+    ids = [invoice.entry_id for invoice in plan.invoices if invoice.is_new]
+    ids += [item.entry_id for invoice in plan.invoices for item in invoice.items]
+    return world.names(ids)
+
+
+def codes(held: Any) -> set[str]:
+    return {one.code for one in held}
+
+
+ORDER = OrderStatus.ORDER
+INVOICED = OrderStatus.INVOICED
