@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from gateway.db.tables import Agreement, AuditEvent
 from gateway.services.house import House
-from gateway.services.transfer import Plan, preview
+from gateway.services.preview import Plan, preview
 
 PLANS_MAX = 32
 """Previews kept per process; each is as large as an evening."""

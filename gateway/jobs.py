@@ -26,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.db import outbox
 from gateway.db.heartbeat import beat
 from gateway.db.outbox import Leased
+from gateway.errors import GatewayError
 from gateway.queueing import connect, queue
 from gateway.services import delivery, inbound, schedule, transfer
 from gateway.services.house import House
@@ -53,8 +54,36 @@ def handlers(house: House) -> Mapping[str, outbox.Handler]:
     }
 
 
+def _told(topic: str, handler: outbox.Handler) -> outbox.Handler:
+    """Say in the log what was done and what went wrong; the outbox decides what follows from it."""
+
+    def tell(task: Leased) -> None:
+        about = {"topic": topic, "ref": task.ref_id, "part": task.part, "attempt": task.attempts}
+        started = time.monotonic()
+        try:
+            handler(task)
+        except GatewayError as error:
+            _log.warning("task not done", **about, error=f"{type(error).__name__}: {error}")
+            raise
+        except Exception:
+            _log.exception("task failed", **about)
+            raise
+        _log.info("task done", **about, milliseconds=int((time.monotonic() - started) * 1000))
+
+    return tell
+
+
 def _ignore(_count: int) -> None:
     """A handler returns nothing; how many files came is told by the files."""
+
+
+def fetch_now(house: House, agreement_id: int) -> None:
+    """Promise to look into an agreement's mailbox at once instead of at its next turn, and ring."""
+    now = house.now()
+    with house.database.write() as connection:
+        part = now.isoformat(timespec="microseconds")
+        outbox.promise(connection, "fetch", agreement_id, now, repeatable=True, part=part)
+    house.ring()
 
 
 class Desk:
@@ -67,7 +96,7 @@ class Desk:
 
     def __init__(self, house: House, owner: str) -> None:
         self.house, self.owner = house, owner
-        self._handlers = handlers(house)
+        self._handlers = {topic: _told(topic, handler) for topic, handler in handlers(house).items()}
         self.is_stopping = False
 
     def drain(self) -> int:

@@ -90,7 +90,7 @@ def envelope_items(connection: Connection, envelope_id: int, after: int, limit: 
     """Return items of an envelope with the agency's answer, in the order they were written, past id *after*."""
     query = (
         select(
-            TransferItem.id,
+            TransferItem.entry_id.label("id"),
             TransferItem.entry_id,
             TransferItem.claim_entry_id,
             TransferItem.item_id,
@@ -110,8 +110,8 @@ def envelope_items(connection: Connection, envelope_id: int, after: int, limit: 
             Claim,
             (Claim.agreement_id == TransferItem.agreement_id) & (Claim.entry_id == TransferItem.claim_entry_id),
         )
-        .where(TransferItem.envelope_id == envelope_id, TransferItem.id > after)
-        .order_by(TransferItem.id)
+        .where(TransferItem.envelope_id == envelope_id, TransferItem.entry_id > after)
+        .order_by(TransferItem.entry_id)
         .limit(limit)
     )
     return list(connection.execute(query))

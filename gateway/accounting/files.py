@@ -80,7 +80,7 @@ class Document:
         if self.counts:
             made["counts"] = dict(self.counts)
         made["hold_code"] = self.hold_code
-        made["findings"] = [_shown(finding, language) for finding in self.findings]
+        made["findings"] = [finding_as_dict(finding, language) for finding in self.findings]
         return made
 
 
@@ -277,11 +277,12 @@ def _json_value(value: object) -> object:
     return list(value) if isinstance(value, tuple) else getattr(value, "value", value)
 
 
-def _shown(finding: Finding, language: str) -> dict[str, Any]:
+def finding_as_dict(finding: Finding, language: str = "en") -> dict[str, str]:
+    """Return a finding as plain values, with the sentence of its code as ``text``."""
     return {
         "severity": finding.severity.value,
         "code": finding.code,
         "place": finding.place,
         "value": finding.value,
-        "sentence": reasons.sentence(finding.code, language, finding.values),
+        "text": reasons.sentence(finding.code, language, finding.values),
     }

@@ -16,6 +16,7 @@ from gateway.cli.common import actor, as_json, creditor_id, opened_house, plain,
 from gateway.db.tables import Creditor
 from gateway.domain import reasons
 from gateway.errors import DataError, GatewayError, Refused
+from gateway.formats.explain import explain_to
 from gateway.services import inbound
 from gateway.services.creditors import add_creditor
 from gateway.services.house import House
@@ -61,11 +62,8 @@ def explain(file: Path, lang: str, *, as_json: bool) -> int:
 
     Exit code: 0 the file would be accepted, 2 it would go to quarantine, 3 it would be refused.
     """
-    from gateway.formats.explain import explain as explain_file  # noqa: PLC0415  # only this command reads formats
-
     try:
-        with file.open("rb") as stream:
-            return explain_file(stream, name=file.name, as_json=as_json, language=lang, write=click.echo)
+        return explain_to(file, as_json=as_json, write=click.echo, language=lang, name=str(file))
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}") from error
 

@@ -75,7 +75,7 @@ def verify(connection: Connection, creditor_id: int) -> ChainFault | None:
     """Check a creditor's chain from its beginning; return the first fault, or None."""
     before, expected = "", 1
     query = select(AuditEvent).where(AuditEvent.creditor_id == creditor_id).order_by(AuditEvent.number)
-    for row in connection.execution_options(yield_per=1000).execute(query).mappings():
+    for row in connection.execute(query.execution_options(yield_per=1000)).mappings():
         if row["number"] != expected:
             return ChainFault(creditor_id, expected, "row is missing")
         if row["hash"] != _link(before, dict(row)):

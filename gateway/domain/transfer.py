@@ -172,6 +172,8 @@ def _judge_claim(
     reasons = exclusion or _group_reasons(invoice, present, rules)
     if reasons:
         _hold_all(verdict, present, reasons, is_exclusion=bool(exclusion))
+        for member in _removed(former):  # a removed link waits as well; forgotten, it would never be told
+            verdict.holds += [Hold(member.entry_id, code, values, bool(exclusion)) for code, values in reasons]
         return
     if invoice.is_late and not invoice.is_sent:
         return
@@ -196,6 +198,15 @@ def _numbers(members: Iterable[Member]) -> str:
     return ", ".join(sorted(m.number or str(m.entry_id) for m in members))
 
 
+_ABOUT_WHAT_WAS_SENT = frozenset(
+    {
+        "group.several_invoices", "link.credit_note_other_invoice", "link.over_matched",
+        "payment.reversed_after_transfer",
+    }
+)  # fmt: skip
+"""Reasons that a person must see even when nothing of the group waits; a faulty card matters only to what would go."""
+
+
 def _hold_all(
     verdict: Verdict,
     present: Iterable[Member],
@@ -211,9 +222,10 @@ def _hold_all(
             verdict.holds.append(Hold(member.entry_id, "exclusion.line", {}, is_exclusion=True))
             continue
         verdict.holds += [Hold(member.entry_id, code, values, is_exclusion) for code, values in reasons]
-    sent = [m for m in present if m.is_sent]
-    if sent and not verdict.holds and not is_exclusion:
-        verdict.holds += [Hold(sent[0].entry_id, code, values) for code, values in reasons]
+    told = [reason for reason in reasons if reason[0] in _ABOUT_WHAT_WAS_SENT]
+    shown = verdict.invoice or next((m for m in present if m.is_sent), None)
+    if shown and told and not verdict.holds:
+        verdict.holds += [Hold(shown.entry_id, code, values) for code, values in told]
 
 
 def _exclusion(invoice: Member, rules: Rules) -> list[tuple[str, Mapping[str, object]]]:
@@ -227,6 +239,7 @@ def _exclusion(invoice: Member, rules: Rules) -> list[tuple[str, Mapping[str, ob
 
 
 def _group_reasons(invoice: Member, present: Sequence[Member], rules: Rules) -> list[tuple[str, Mapping[str, object]]]:
+    """Return each reason once, however many fields or items give it: a hold is known by entry and code."""
     found = list(rules.blocking)
     if invoice.hold_code:
         found.append((invoice.hold_code, {}))
@@ -237,7 +250,7 @@ def _group_reasons(invoice: Member, present: Sequence[Member], rules: Rules) -> 
     if invoice.is_rejected and not invoice.is_mended:
         found.append(("receipt.rejected", {"agency": rules.agency, "reason": invoice.rejected_because}))
     found += _link_reasons(invoice, present, rules)
-    return found
+    return list({code: (code, values) for code, values in reversed(found)}.values())[::-1]
 
 
 def _link_reasons(invoice: Member, present: Sequence[Member], rules: Rules) -> list[tuple[str, Mapping[str, object]]]:
@@ -326,6 +339,11 @@ def _take_back(verdict: Verdict, former: Iterable[Member], rules: Rules) -> None
             continue
         direction = Direction.DEBIT if member.amount_minor < 0 else Direction.CREDIT
         verdict.items.append(Going(member, LinkKind.UNLINK, direction, member.sent_version + 1))
+
+
+def _removed(former: Iterable[Member]) -> list[Member]:
+    """Return what the agency still counts on the claim although its link is gone; charges count on none."""
+    return [m for m in sorted(former, key=_place) if m.is_sent and m.sent_kind != LinkKind.CHARGE.value]
 
 
 def told_by_items(invoice: Member, members: Iterable[Member], verdict: Verdict) -> int:

@@ -24,7 +24,10 @@ VERSIONS = frozenset(f"{version:02d}" for version in range(1, 14))
 """Versions of the messages that exist; one beyond is read by the same tree, with a warning."""
 
 MAX_PARTS = 10_000
-"""Texts and references of one transaction, and pieces of one text. Banks send at most a few hundred."""
+"""References of one transaction. Banks send at most a few hundred."""
+
+MAX_PIECES = 128
+"""Pieces of 8 KiB of one text. The longest text of the messages has 500 characters."""
 
 _NAMESPACE = re.compile(r"urn:iso:std:iso:20022:tech:xsd:(camt\.05[34])\.001\.([0-9]{2})")
 
@@ -70,7 +73,8 @@ class CamtReader:
             for _ in self._walk.over(self._stream):
                 yield from self._transactions.ready
                 self._transactions.ready.clear()
-                if max(self._walk.pieces, len(self._documents), len(self._remittances)) > MAX_PARTS:
+                parts = max(len(self._documents), len(self._remittances))
+                if parts > MAX_PARTS or self._walk.pieces > MAX_PIECES:
                     reason = "holds more text or references in one transaction than any bank sends"
                     self._audit.quarantine("file.invalid", self._place(""), reason=reason)
         except DecodeError as error:
@@ -82,7 +86,7 @@ class CamtReader:
         self._audit.close()
 
     def _stop(self, error: DecodeError) -> None:
-        place = f"line {error.line}"
+        place = f"line {error.line + self._walk.skipped_lines}"
         if isinstance(error, Doctype):
             self._audit.refuse("file.doctype", place)
         if not self._is_found:

@@ -24,34 +24,58 @@ could begin U+FFFE or U+FFFF in UTF-8, which XML forbids."""
 
 
 class Shape(NamedTuple):
-    """One shape: *match* finds it at a position, *steps* say where its groups go."""
+    """One shape: *match* finds it at a position, *file* hands its groups to the reader as the parser's walk would."""
 
     match: Callable[[str, int], re.Match[str] | None]
-    steps: tuple[tuple[str, str, int, int], ...]
+    file: Callable[[tuple[str, ...]], None]
 
 
 class _Learner:
-    """Builds the pattern of one transaction while going through its tokens."""
+    """Builds pattern and filing of one transaction while going through its tokens.
+
+    The filing becomes one straight-line function: interpreting a list of steps took a third of the reading time. Its
+    source holds names of our own tree only; nothing from a file is ever spliced into it.
+    """
 
     def __init__(self, node: Any, prefix: str) -> None:
-        self.parts, self.steps = [_BLANKS], list[tuple[str, str, int, int]]()
-        self.groups, self.prefix = 0, prefix
-        self.nodes: list[Any] = [node]
-        self.currencies = [-1]
+        self.parts, self.groups, self.prefix = [_BLANKS], 0, prefix
+        self.nodes: list[Any] = []
+        self.currencies: list[int] = []
+        self.lines, self.names, self.depth = list[str](), dict[str, object](), 0
+        self._enter(node)
+
+    def _enter(self, node: Any) -> None:
+        self.nodes.append(node)
+        if node is not None and node.is_group:
+            self.depth += 1
+            self.lines.append(f"v{self.depth} = {{}}")
+            self._call(node.open)
+
+    def _leave(self) -> Any:
+        node = self.nodes.pop()
+        if node is not None and node.is_group:
+            self._call(node.close)
+            self.depth -= 1
+        return node
+
+    def _call(self, method: object) -> None:
+        if method:
+            name = f"call_{len(self.names)}"
+            self.names[name] = method
+            self.lines.append(f"{name}(v{self.depth})")
 
     def open(self, name: str, local: str, currency: str | None) -> None:
+        """Go into an element."""
         parent = self.nodes[-1]
         node = parent.children.get(self.prefix + local) if parent is not None else None
-        self.nodes.append(node)
         wants = node is not None and node.has_currency and currency
-        self.parts.append(
-            f"<{re.escape(name)}" + (f' Ccy="{"([A-Z]{3})" if wants else "[A-Z]{3}"}"' if currency else "") + ">"
-        )
+        stated = f' Ccy="{"([A-Z]{3})" if wants else "[A-Z]{3}"}"' if currency else ""
+        self.parts.append(f"<{re.escape(name)}{stated}>")
         self.currencies.append(self._group() if wants else -1)
-        if node is not None and node.is_group:
-            self.steps.append(("begin", "", -1, -1))
+        self._enter(node)
 
     def text(self) -> int:
+        """Take the text of an element without children; return its group, -1 where nobody wants it."""
         node = self.nodes[-1]
         if node is None or node.key is None:
             self.parts.append(_TEXT)
@@ -60,15 +84,25 @@ class _Learner:
         return self._group()
 
     def close(self, name: str, group: int) -> None:
+        """Come out of an element whose text is *group*."""
         self.parts.append(f"</{re.escape(name)}>")
-        node, currency = self.nodes.pop(), self.currencies.pop()
-        if node is None:
+        node, currency = self._leave(), self.currencies.pop()
+        if node is None or node.key is None:
             return
-        if node.is_group:
-            self.steps.append(("end", node.name, -1, -1))
-        elif node.key is not None:
-            kind = "amount" if node.has_currency else "repeated" if node.is_repeated else "text"
-            self.steps.append((kind, node.key, group, currency))
+        text, target = f"g[{group}]" if group >= 0 else "''", f"v{self.depth}"
+        if node.is_repeated:
+            self.lines.append(f"{target}.setdefault({node.key!r}, []).append({text})")
+        elif node.has_currency:
+            stated = f"g[{currency}]" if currency >= 0 else "''"
+            self.lines.append(f"{target}[{node.key!r}] = ({text}, {stated})")
+        else:
+            self.lines.append(f"{target}[{node.key!r}] = {text}")
+
+    def shape(self) -> Shape:
+        """Return what was learnt."""
+        self._leave()
+        exec("def file(g):\n " + "\n ".join(self.lines), self.names)  # noqa: S102 - see the class
+        return Shape(re.compile("".join(self.parts)).match, self.names["file"])  # type: ignore[arg-type]
 
     def _group(self) -> int:
         self.groups += 1
@@ -110,4 +144,4 @@ def learn(raw: str, node: Any, prefix: str) -> Shape | None:
             learner.open(mark + local, local, currency)
             is_fresh = True
     learner.parts.append(re.escape(tokens[-1][0]))
-    return Shape(re.compile("".join(learner.parts)).match, tuple(learner.steps))
+    return learner.shape()

@@ -10,12 +10,16 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from gateway.errors import DecodeError
 from gateway.formats.camt_paths import Values, _Node, nodes_of
 from gateway.formats.camt_shapes import Shape, learn
 from gateway.formats.xmltree import MAX_DEPTH, TooDeep, feed, safe_parser
 
 MAX_SHAPES = 32
 """Shapes kept. A bank uses a handful; a file with more of them is read by the parser alone."""
+
+MAX_TEXTS = 10_000
+"""Repetitions of one text in one transaction. Banks send at most a few hundred."""
 
 _END = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?TxDtls>")
 _ENCODINGS = {"": True, "utf-8": True, "iso-8859-1": False}
@@ -27,7 +31,7 @@ class Walk:
 
     The values handed over at the beginning are the object that fills up until the end. The reader also has
     ``found_message(element, namespace) -> bool`` (walk it, or pass it over) and ``found_unknown(element)``.
-    *line* tells where the walk is. *leaps* off leaves everything to the parser, which a test compares with.
+    *line* tells where the walk is; an error's line lacks the *skipped_lines* that were leapt over. *leaps* off leaves everything to the parser, which a test compares with.
     """
 
     def __init__(self, reader: Any, *, leaps: bool = True) -> None:
@@ -38,7 +42,7 @@ class Walk:
         self._pieces: list[str] = []
         self.root = ""
         self._depth = self._document_depth = 0
-        self._fed = self._skipped_lines = 0
+        self._fed = self.skipped_lines = 0
         self._began = self._ended = -1  # where the parser saw the last transaction begin and end
         self._is_between = False
         self._node: _Node | None = None
@@ -48,7 +52,7 @@ class Walk:
     @property
     def line(self) -> int:
         """The line of the document being read, 1-based."""
-        return int(self._parser.CurrentLineNumber) + self._skipped_lines
+        return int(self._parser.CurrentLineNumber) + self.skipped_lines
 
     @property
     def pieces(self) -> int:
@@ -104,8 +108,8 @@ class Walk:
                     return position  # the parser says where
                 groups = tuple([group if group.isascii() else group.encode("latin-1").decode() for group in groups])
             position = found.end()
-            self._skipped_lines += raw.count("\n")
-            self._file(shape.steps, groups)
+            self.skipped_lines += raw.count("\n")
+            shape.file(groups)
         return position
 
     def _match(self, text: str, position: int) -> tuple[Shape, re.Match[str]] | None:
@@ -118,27 +122,6 @@ class Walk:
                     shapes.insert(0, shapes.pop(index))
                 return shape, found
         return None
-
-    def _file(self, steps: tuple[tuple[str, str, int, int], ...], groups: tuple[str, ...]) -> None:
-        """Hand the texts of one transaction to the reader, as the parser's walk would."""
-        reader = self._reader
-        values: Values = {}
-        outer: list[Values] = []
-        reader.begin_transaction(values)
-        for kind, key, group, currency in steps:
-            if kind == "text":
-                values[key] = groups[group] if group >= 0 else ""
-            elif kind == "amount":
-                values[key] = (groups[group], groups[currency] if currency >= 0 else "")
-            elif kind == "repeated":
-                values.setdefault(key, []).append(groups[group])
-            elif kind == "begin":
-                outer.append(values)
-                values = {}
-            else:
-                getattr(reader, f"end_{key}")(values)
-                values = outer.pop()
-        reader.end_transaction(values)
 
     # --- walking ---
 
@@ -166,7 +149,7 @@ class Walk:
 
     def _check(self, depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise TooDeep(f"nests deeper than {MAX_DEPTH} elements", line=self.line)
+            raise TooDeep(f"nests deeper than {MAX_DEPTH} elements", line=self._parser.CurrentLineNumber)
 
     def _follow(self, element: str, namespace: str) -> None:  # noqa: C901, PLR0915 - closures are a third faster
         """Install the handlers that walk the tree of *element*, whose start tag was just read."""
@@ -204,7 +187,10 @@ class Walk:
             if key is not None:
                 text = "".join(pieces)
                 if node.is_repeated:
-                    values.setdefault(key, []).append(text)
+                    texts = values.setdefault(key, [])
+                    texts.append(text)
+                    if len(texts) > MAX_TEXTS:
+                        raise DecodeError(f"repeats a text more than {MAX_TEXTS} times", line=parser.CurrentLineNumber)
                 else:
                     values[key] = (text, currency) if node.has_currency else text
             elif node.is_group:

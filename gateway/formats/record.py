@@ -153,8 +153,11 @@ def one_of(start: int, width: int, *choices: str, default: Any = MISSING) -> Any
     return _field(made, default=default)
 
 
-def filler(start: int, width: int, fill: str = "0") -> Any:
-    """Declare room the specification reserves: written as *fill*, kept as read, since banks do use it."""
+def filler(start: int, width: int, fill: str = "0", *, init: Literal[False] = False) -> Any:  # noqa: ARG001
+    """Declare room the specification reserves: written as *fill*, kept as read, since banks do use it.
+
+    *init* tells the type checker that no writer has to give it; `decode` does.
+    """
     made = Column(
         "filler", start, width, f"must be {width} characters", f".{{{width}}}",
         "type({v}) is str and len({v}) == {width} and " + _CLEAN, "{v}", "True", "{r}",

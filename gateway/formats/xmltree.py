@@ -79,7 +79,7 @@ def feed(parser: expat.XMLParserType, stream: BinaryIO, take: Callable[[bytes], 
         DecodeError: not well-formed, an unknown charset, or one token beyond `MAX_TOKEN_BYTES`; `CutShort` when the
             end is missing.
     """
-    fed, held = 0, b""
+    fed, held, body = 0, b"", b""
     parse = take or (lambda data: parser.Parse(data, False) and len(data))
     try:
         for chunk in _chunks(stream):
@@ -97,8 +97,8 @@ def feed(parser: expat.XMLParserType, stream: BinaryIO, take: Callable[[bytes], 
         kind = CutShort if expat.ErrorString(error.code) in _CUT_SHORT else DecodeError
         raise kind(f"is not well-formed XML ({expat.ErrorString(error.code)})", line=error.lineno) from error
     except (ValueError, LookupError) as error:  # pyexpat's answer to a charset that Python cannot map byte by byte
-        if parser.CurrentByteIndex > 0:  # not the XML declaration: the fault is the caller's
-            raise
+        if fed or re.search(rb"<[^?!]", body[: parser.CurrentByteIndex]):
+            raise  # behind the XML declaration: the fault is the caller's
         raise DecodeError("names a charset that cannot be read", line=parser.CurrentLineNumber) from error
     yield
 

@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from gateway.db import audit
-from gateway.db.bulk import batches, insert_rows, table_of, take_ids
+from gateway.db.bulk import batches, insert_rows, refresh_statistics, table_of, take_ids
 from gateway.db.ledger_sql import IN_LIST_MAX, agreements_to_look, queue_groups, refresh_open
-from gateway.db.tables import Customer, LedgerEntry
+from gateway.db.tables import Creditor, Customer, LedgerEntry
 from gateway.domain.exchange import Finding, Severity
 from gateway.domain.ledger import (
     CustomerRecord,
@@ -48,6 +48,8 @@ _ENTRY_COLUMNS = (
     "paid_from_account", "charge_kind", "hold_code", "document_form", "group_id", "open_minor", "closed_at",
     "do_not_transfer", "do_not_transfer_by", "do_not_transfer_at", "reminder_number", "received_at", "content_hash",
 )  # fmt: skip
+_COUNTED_DIGITS = 18
+"""A longer reminder number of the source is a name, not a count, and cannot meet ours."""
 _FIXED = ("kind", "amount_minor", "currency", "booked")
 """What an entry that is in the books may never change (L5); its customer neither."""
 
@@ -123,6 +125,7 @@ class _Reading:
         self.touched: set[int] = set()
         self.cards: set[int] = set()
         self.fresh: set[int] = set()
+        self.highest_reminder = 0
 
     def take(self, batch: Sequence[tuple[str, LedgerRecord]]) -> None:
         """Take one batch: cards first, then entries, then links."""
@@ -135,8 +138,15 @@ class _Reading:
         for agreement_id, _ in agreements_to_look(self.connection, self.creditor_id):
             agreement, _row = agreement_of(self.connection, agreement_id)
             refresh_checks(self.house, self.connection, agreement, self.cards)
+        refresh_statistics(self.connection, self.result.created, Customer, LedgerEntry)
         refresh_open(self.connection, self.touched - self.fresh, self.now)
         queue_groups(self.connection, self.creditor_id, self.touched, self.now)
+        if self.highest_reminder:  # our own series goes on above the source's: no number is given twice (R-LK-05)
+            self.connection.execute(
+                update(Creditor)
+                .where(Creditor.id == self.creditor_id, Creditor.next_reminder_number <= self.highest_reminder)
+                .values(next_reminder_number=self.highest_reminder + 1)
+            )
 
     def reject(self, place: str, field_: str, reason: str, value: object) -> None:
         """Note a record that cannot be taken."""
@@ -237,6 +247,8 @@ class _Reading:
         invoiced = r.order_status is OrderStatus.INVOICED
         open_minor = r.amount_minor if r.kind is EntryKind.INVOICE and invoiced else 0
         marked = (True, f"source:{self.source}", self.now) if r.do_not_transfer else (False, "", None)
+        if r.reminder_number.isdecimal() and len(r.reminder_number) <= _COUNTED_DIGITS:
+            self.highest_reminder = max(self.highest_reminder, int(r.reminder_number))
         return (
             entry_id, self.creditor_id, self.source, r.external_id, customer_id, r.kind.value, r.number, r.amount_minor,
             r.currency, r.booked, r.due, r.payment_reference, r.order_number, r.order_status.value,

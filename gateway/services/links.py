@@ -22,20 +22,24 @@ from gateway.services.regroup import regroup
 
 
 def link(house: House, creditor_id: int, entry_ids: Sequence[int], actor: str) -> None:
-    """Link entries of one customer to each other.
+    """Link entries of one customer to each other, and to what each is linked to already.
+
+    Naming an item of a group means its group: nothing is pulled out of another link by the way; that is `unlink`.
 
     Raises:
         Refused: ``group.several_invoices`` (R-LK-08), ``link.case_invoice`` (R-LK-12), ``link.other_customer``.
         NotFound: an entry of another creditor.
     """
     with house.database.write() as connection:
-        rows = _rows(connection, creditor_id, entry_ids)
+        named = _rows(connection, creditor_id, entry_ids)
         lock_agreements(connection, creditor_id)
+        groups = {row.group_id for row in named}
+        rows = [member for group_id in sorted(groups) for member in group_rows(connection, group_id)]
         _refuse_mixed(connection, rows)
         touched = regroup(connection, "", rows, (), house.now())
         _settle(house, connection, creditor_id, touched)
         audit.record(
-            connection, creditor_id, house.now(), actor, "entries.linked", "entry", rows[0].id, ids=list(entry_ids)
+            connection, creditor_id, house.now(), actor, "entries.linked", "entry", named[0].id, ids=list(entry_ids)
         )
 
 
@@ -111,11 +115,13 @@ def split_payment(house: House, entry_id: int, parts: Mapping[int, int], actor: 
         if others:
             touched |= _stand_alone(connection, others, now)
         groups = {i: entry_row(connection, i).group_id for i in parts}
+        # Whose money it is does not change: parts of an agency's payment are not echoed either (R-PM-08).
+        whose = {"origin": row.origin, "origin_agreement_id": row.origin_agreement_id}
         counter = derived_entry(
             row, "split", amount_minor=-row.amount_minor, kind="payment_out", group_id=row.id, now=now
         )
         lines = [
-            derived_entry(row, f"split:{i}", amount_minor=-part, kind="payment", group_id=groups[i], now=now)
+            derived_entry(row, f"split:{i}", amount_minor=-part, kind="payment", group_id=groups[i], now=now, **whose)
             for i, part in parts.items()
         ]
         ids = insert_entries(connection, [counter, *lines])

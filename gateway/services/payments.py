@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -24,16 +25,16 @@ from sqlalchemy import (
     literal,
     or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.sql import Subquery
 
 from gateway.db import audit
-from gateway.db.bulk import BATCH_ROWS, batches, insert_rows, table_of, take_ids
+from gateway.db.bulk import BATCH_ROWS, batches, insert_rows, refresh_statistics, table_of, take_ids
 from gateway.db.tables import Agreement as AgreementRow
 from gateway.db.tables import Claim, IncomingPayment, LedgerEntry, StagedPayment
 from gateway.db.tables import InboundFile as FileRow
+from gateway.db.tables.base import Instant
 from gateway.domain.exchange import Agreement, Direction, Finding, Payment, PaymentStream, Severity
 from gateway.services.cards import finding_json
 from gateway.services.house import House
@@ -64,13 +65,11 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream) -
         row = connection.execute(select(FileRow.state).where(FileRow.id == file.id).with_for_update()).one()
         if row.state != "reading":
             return
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("analyze staged_payment"))  # fresh rows have no statistics: plans would be loops
+        refresh_statistics(connection, totals["transactions"], StagedPayment)
         findings = [*stream.findings, *_drop_known(connection, file)]
         _match(connection, file, agreement)
-        _explain(connection, file, agreement)
-        _choose_what_posts(connection, file, agreement)
-        _show(connection, file, agreement)
+        _flag_possible_duplicates(connection, file)
+        _show(connection, file, agreement, house.now())
         _note_agency_paid(connection, file, agreement)
         posted = post_file(connection, file.id, agreement, house.now())
         _finish(house, connection, file, stream.format, totals, findings, posted)
@@ -131,6 +130,8 @@ def _staged_row(row_id: int, file_id: int, p: Payment) -> tuple[Any, ...]:
 
 
 def _names_several(payment: Payment) -> bool:
+    if payment.claim_id or payment.case_number:
+        return False  # the agency itself says which claim; case, invoice number and reference are names of that one
     named = {r.value for r in payment.references if r.kind not in {"", "text"} and r.value}
     return len(named) > 1
 
@@ -226,7 +227,7 @@ def _suggest(connection: Connection, file: Any) -> None:
     equal = and_(
         _E.c.creditor_id == file.creditor_id,
         _E.c.kind == "invoice",
-        _E.c.closed_at.is_(None),
+        _E.c.amount_minor == some.c.principal_minor,
         _E.c.open_minor == some.c.principal_minor,
         _E.c.currency == some.c.currency,
     )
@@ -246,34 +247,6 @@ def _suggest(connection: Connection, file: Any) -> None:
 # --- what stands in the way ------------------------------------------------------------------------------------------
 
 
-def _explain(connection: Connection, file: Any, agreement: Agreement) -> None:
-    """Give every row its state, and what keeps it from being exact (the eight reasons, R-OP-09)."""
-    mine = _S.c.file_id == file.id
-    named = or_(_S.c.reference != "", _S.c.claim_ref != "", _S.c.case_number != "", _S.c.invoice_number != "")
-    lost = case((named, "difference.not_in_ledger"), else_="difference.unidentified")
-    connection.execute(update(_S).where(mine, _S.c.entry_id.is_(None), _S.c.difference == "").values(difference=lost))
-    other = _E.alias("other")
-    mixed = and_(other.c.group_id == _E.c.group_id, other.c.kind == "invoice", other.c.id != _E.c.id)
-    at_agency = and_(_C.c.agreement_id == agreement.agreement_id, _C.c.entry_id == _E.c.id)
-    credited = and_(other.c.group_id == _E.c.group_id, other.c.kind == "credit_note")
-    zero = case(
-        (select(literal(1)).where(credited).exists(), "difference.zero_by_credit"), else_="difference.zero_by_payment"
-    )
-    difference = case(
-        (_S.c.is_reversal | (_S.c.direction == Direction.DEBIT.value), "payment.reversal"),
-        (select(literal(1)).where(mixed).exists(), "group.several_invoices"),
-        (_S.c.principal_minor == 0, "payment.no_principal"),
-        (_E.c.open_minor == 0, zero),
-        (_E.c.open_minor < _S.c.principal_minor, "difference.our_balance_lower"),
-        (_E.c.open_minor > _S.c.principal_minor, "difference.our_balance_higher"),
-        (~select(literal(1)).where(at_agency).exists(), "payment.item_not_transferred"),
-        else_="",
-    )
-    connection.execute(update(_S).where(mine, _S.c.entry_id == _E.c.id).values(difference=difference, state="proposed"))
-    connection.execute(update(_S).where(mine, ~_S.c.posts).values(state="ignored", difference=_S.c.why_not))
-    _flag_possible_duplicates(connection, file)
-
-
 def _flag_possible_duplicates(connection: Connection, file: Any) -> None:
     """The same money told by another file in another form is shown as such and never posted by itself, nor dropped."""
     same = and_(
@@ -287,42 +260,72 @@ def _flag_possible_duplicates(connection: Connection, file: Any) -> None:
     )
     connection.execute(
         update(_S)
-        .where(
-            _S.c.file_id == file.id,
-            _S.c.reference != "",
-            _S.c.state != "ignored",
-            select(literal(1)).where(same).exists(),
-        )
-        .values(
-            difference="payment.possible_duplicate", state="unmatched", suggested_entry_id=_S.c.entry_id, entry_id=None
-        )
+        .where(_S.c.file_id == file.id, _S.c.reference != "", select(literal(1)).where(same).exists())
+        .values(difference="payment.possible_duplicate", suggested_entry_id=_S.c.entry_id, entry_id=None)
     )
 
 
-def _choose_what_posts(connection: Connection, file: Any, agreement: Agreement) -> None:
-    """Mark what posts by itself: certain reference, exact amount, the first in the file for its invoice (A-16, A-17)."""
+def _difference(agreement: Agreement) -> ColumnElement[str]:
+    """Return what keeps a row from being exact, as an expression over staged row and invoice (R-OP-09)."""
+    named = or_(_S.c.reference != "", _S.c.claim_ref != "", _S.c.case_number != "", _S.c.invoice_number != "")
+    other = _E.alias("other")
+    mixed = and_(other.c.group_id == _E.c.group_id, other.c.kind == "invoice", other.c.id != _E.c.id)
+    credited = and_(other.c.group_id == _E.c.group_id, other.c.kind == "credit_note")
+    at_agency = and_(_C.c.agreement_id == agreement.agreement_id, _C.c.entry_id == _E.c.id)
+    is_credited = select(literal(1)).where(credited).exists()
+    return case(
+        (~_S.c.posts, _S.c.why_not),
+        (_S.c.difference != "", _S.c.difference),
+        (and_(_S.c.entry_id.is_(None), named), "difference.not_in_ledger"),
+        (_S.c.entry_id.is_(None), "difference.unidentified"),
+        (or_(_S.c.is_reversal, _S.c.direction == Direction.DEBIT.value), "payment.reversal"),
+        (select(literal(1)).where(mixed).exists(), "group.several_invoices"),
+        (_S.c.principal_minor == 0, "payment.no_principal"),
+        (and_(_E.c.open_minor == 0, is_credited), "difference.zero_by_credit"),
+        (_E.c.open_minor == 0, "difference.zero_by_payment"),
+        (_E.c.open_minor < _S.c.principal_minor, "difference.our_balance_lower"),
+        (_E.c.open_minor > _S.c.principal_minor, "difference.our_balance_higher"),
+        (~select(literal(1)).where(at_agency).exists(), "payment.item_not_transferred"),
+        else_="",
+    )
+
+
+def _show(connection: Connection, file: Any, agreement: Agreement, now: datetime) -> None:
+    """Move the staged rows under Bank - Incoming payments, labelled (R-PM-02), each with state and reason.
+
+    What posts by itself is marked here: certain reference, exact amount, the first in the file for its invoice (A-16,
+    A-17). One statement, because every further change of these wide rows would cost as much as the first writing.
+    """
     query = select(AgreementRow.posts_automatically).where(AgreementRow.id == agreement.agreement_id)
     automatic = connection.execute(query).scalar_one()
-    order = func.row_number().over(partition_by=_S.c.entry_id, order_by=_S.c.position)
-    exact = and_(_S.c.file_id == file.id, _S.c.state == "proposed", _S.c.difference == "")
-    placed = select(_S.c.id, order.label("n")).where(exact).subquery()
-    connection.execute(
-        update(_S).where(_S.c.id == placed.c.id, placed.c.n > 1).values(difference="difference.zero_by_payment")
+    kept = [_S.c[name] for name in _SHARED if name not in {"state", "difference"}]
+    state = case(
+        (~_S.c.posts, "ignored"),
+        (and_(_S.c.entry_id.is_not(None), _S.c.difference == ""), "proposed"),
+        else_="unmatched",
     )
-    if automatic:
-        connection.execute(update(_S).where(exact, _S.c.match_rule.in_(CERTAIN)).values(state="posted"))
-
-
-def _show(connection: Connection, file: Any, agreement: Agreement) -> None:
-    """Move the staged rows under Bank - Incoming payments, labelled with the agency's name (R-PM-02)."""
-    fixed = {
+    looked = (
+        select(*kept, state.label("state"), _difference(agreement).label("difference"))
+        .outerjoin(_E, _E.c.id == _S.c.entry_id)
+        .where(_S.c.file_id == file.id)
+        .subquery("looked")
+    ).c
+    exact = and_(looked.state == "proposed", looked.difference == "")
+    place = func.row_number().over(partition_by=(looked.entry_id, exact), order_by=looked.position)
+    ranked = select(*looked, exact.label("is_exact"), place.label("place")).subquery("ranked").c
+    posts = and_(ranked.is_exact, ranked.place == 1, ranked.match_rule.in_(CERTAIN), literal(automatic))
+    values = {column.name: column for column in ranked if column.name in _SHARED} | {
+        "difference": case(
+            (and_(ranked.is_exact, ranked.place > 1), "difference.zero_by_payment"), else_=ranked.difference
+        ),
+        "state": case((posts, "posted"), else_=ranked.state),
         "creditor_id": literal(file.creditor_id),
         "agreement_id": literal(agreement.agreement_id),
         "label": literal(agreement.display_name),
-        "posted_by": case((_S.c.state == "posted", audit.SYSTEM), else_=""),
+        "posted_by": case((posts, audit.SYSTEM), else_=""),
+        "posted_at": case((posts, literal(now, Instant())), else_=None),
     }
-    source = select(*(_S.c[name] for name in _SHARED), *fixed.values()).where(_S.c.file_id == file.id)
-    connection.execute(_P.insert().from_select([*_SHARED, *fixed], source, include_defaults=False))
+    connection.execute(_P.insert().from_select(list(values), select(*values.values()), include_defaults=False))
     connection.execute(delete(_S).where(_S.c.file_id == file.id))
 
 

@@ -229,7 +229,7 @@ def reverse_payment(house: House, entry_id: int, actor: str) -> int:
     with house.database.write() as connection:
         row = entry_row(connection, entry_id)
         lock_agreements(connection, row.creditor_id)
-        sent = select(TransferItem.id).where(TransferItem.entry_id == entry_id).limit(1)
+        sent = select(TransferItem.version).where(TransferItem.entry_id == entry_id).limit(1)
         is_linked = row.group_id != row.id or len(group_rows(connection, row.group_id)) > 1
         if is_linked or row.origin == "agency" or connection.execute(sent).first():
             raise Refused("payment.reversed_after_transfer", agency="")

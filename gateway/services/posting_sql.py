@@ -39,7 +39,6 @@ def post_file(connection: Connection, file_id: int, agreement: Agreement, now: d
         .where(mine, _E.c.id == _P.c.entry_id)
         .values(open_minor=left, closed_at=case((left == 0, literal(now, Instant())), else_=_E.c.closed_at))
     )
-    connection.execute(update(_P).where(mine).values(posted_at=now))
     return int(count)
 
 

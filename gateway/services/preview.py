@@ -14,7 +14,7 @@ from gateway.domain.exchange import Claim
 from gateway.domain.transfer import Hold
 from gateway.services import sealing
 from gateway.services.house import House
-from gateway.services.plan import Judged, PlanContext, context, judged_groups, refresh_pending_checks
+from gateway.services.plan import Judged, PlanContext, context, judged_groups, left_unlinked, refresh_pending_checks
 from gateway.services.run import Tally, next_seal
 
 
@@ -192,6 +192,7 @@ def _not_linked(connection: Connection, ctx: PlanContext) -> tuple[Held, ...]:
             e.group_id == e.id,
             e.kind.in_(("payment", "credit_note")),
             e.reversed_by_id.is_(None),
+            left_unlinked(e) != 0,
         )
         .order_by(e.booked, e.id)
         .limit(NOT_LINKED_MAX)

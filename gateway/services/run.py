@@ -5,7 +5,7 @@ Rows reach the database in batches while the plugin writes the file, so that nei
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 
 from gateway.db import audit, blobs, outbox
-from gateway.db.bulk import batches, insert_rows, table_of, take_ids
+from gateway.db.bulk import batches, insert_rows, refresh_statistics, table_of, take_ids
 from gateway.db.ledger_sql import IN_LIST_MAX, upsert_ignore
 from gateway.db.tables import (
     Claim,
@@ -39,7 +39,7 @@ UPDATES_LAST = 100
 """Added to the delivery order of updates: new invoices of an evening arrive before them (intrum-sls.md B.2)."""
 _VALUE = {member: member.value for enum in (LinkKind, Direction) for member in enum}
 _ITEM_COLUMNS = (
-    "id", "agreement_id", "run_id", "claim_entry_id", "entry_id", "item_id", "kind", "direction", "amount_minor",
+    "agreement_id", "run_id", "envelope_id", "claim_entry_id", "entry_id", "item_id", "kind", "direction", "amount_minor",
     "version",
 )  # fmt: skip
 _CLAIM_COLUMNS = ("agreement_id", "entry_id", "claim_id", "reminder_number", "state", "told_minor", "first_sent_at")
@@ -175,13 +175,14 @@ class Run(Tally):
     def _export(self, *, are_known: bool) -> list[int]:
         """Write new claims, or later items of known ones; return the ids of the envelopes."""
         seal, spool = next_seal(self.connection, self.ctx, self.house), sealing.Spool()
+        (self.carrier_id,) = take_ids(self.connection, 1)
         try:
             claims = self.claims(judged_groups(self.connection, self.ctx, are_known=are_known))
             made = sealing.export(self.house, self.ctx.agreement, seal, claims, spool, are_new=not are_known)
             self._flush()
             assignment = assignment_of(self.connection, self.ctx)
             sealed = sealing.finish(self.house, self.ctx, seal, made, spool, assignment)
-            return self._store([self._envelope(one, UPDATES_LAST if are_known else 0) for one in sealed])
+            return self._store(sealed, UPDATES_LAST if are_known else 0)
         finally:
             spool.close()
 
@@ -195,7 +196,9 @@ class Run(Tally):
         entries: dict[int, bool] = {}
         for hold in verdict.holds:
             values = {key: str(value) for key, value in hold.values.items()}
-            key = (self.run_id, hold.entry_id, hold.code, verdict.group_id, hold.is_exclusion, values, None)
+            is_over = hold.is_exclusion or hold.code == NOT_CARRIED
+            again = None if is_over else self.business_date + timedelta(days=1)
+            key = (self.run_id, hold.entry_id, hold.code, verdict.group_id, hold.is_exclusion, values, again)
             self.rows.holds.append(key)
             self.codes[hold.code] = self.codes.get(hold.code, 0) + 1
             entries[hold.entry_id] = hold.is_exclusion
@@ -219,6 +222,7 @@ class Run(Tally):
                 (
                     self.agreement_id,
                     self.run_id,
+                    self.carrier_id,
                     invoice.entry_id,
                     item.member.entry_id,
                     sealing.item_id_of(item),
@@ -242,7 +246,9 @@ class Run(Tally):
             row = (claim.claim_id, claim.reminder_number, "sealed", claim.open_minor, self.now)
             self.rows.claims.append((self.agreement_id, invoice.entry_id, *row))
         sent = (f"{claim.claim_id}/{version}", "invoice", Direction.DEBIT.value, abs(invoice.amount_minor), version)
-        self.rows.items.append((self.agreement_id, self.run_id, invoice.entry_id, invoice.entry_id, *sent))
+        self.rows.items.append(
+            (self.agreement_id, self.run_id, self.carrier_id, invoice.entry_id, invoice.entry_id, *sent)
+        )
         self.counts["invoices"] += 1
 
     def _flush(self) -> None:
@@ -251,8 +257,7 @@ class Run(Tally):
         for some in batches(rows.replaced, IN_LIST_MAX):
             mine = and_(item.c.agreement_id == self.agreement_id, item.c.entry_id.in_(some), item.c.is_current)
             connection.execute(update(item).where(mine).values(is_current=False))
-        ids = take_ids(connection, len(rows.items))
-        insert_rows(connection, TransferItem, _ITEM_COLUMNS, ((i, *r) for i, r in zip(ids, rows.items, strict=True)))
+        insert_rows(connection, TransferItem, _ITEM_COLUMNS, rows.items)
         insert_rows(connection, Claim, _CLAIM_COLUMNS, rows.claims)
         insert_rows(connection, RunHold, _HOLD_COLUMNS, rows.holds)
         if rows.told:
@@ -263,14 +268,28 @@ class Run(Tally):
 
     # --- files -------------------------------------------------------------------------------------------------------
 
-    def _envelope(self, sealed: sealing.Sealed, order: int) -> int:
+    def _store(self, sealed: Iterable[sealing.Sealed], order: int) -> list[int]:
+        """Store the files of one direction; its items are tied already to the one that carries claims."""
+        stored: list[int] = []
+        carriers = 0
+        for one in sealed:
+            carries = bool(one.envelope.totals.claims or one.envelope.totals.items)
+            carriers += carries
+            if carriers > 1:
+                raise PluginError(f"{self.ctx.agreement.agency_key}: claims stand in several files of one run")
+            envelope_id = self.carrier_id if carries else take_ids(self.connection, 1)[0]
+            self._envelope(envelope_id, one, order)
+            stored.append(envelope_id)
+        return stored
+
+    def _envelope(self, envelope_id: int, sealed: sealing.Sealed, order: int) -> None:
         made, connection = sealed.envelope, self.connection
         stored = blobs.store(connection, sealed.content)
         cycle = self._consume(made.kind, made.sequence)
         hours = self.ctx.layout.receipt_within_hours
-        envelope_id = connection.execute(
-            insert(Envelope)
-            .values(
+        connection.execute(
+            insert(Envelope).values(
+                id=envelope_id,
                 agreement_id=self.agreement_id,
                 run_id=self.run_id,
                 kind=made.kind,
@@ -293,11 +312,9 @@ class Run(Tally):
                 sealed_at=self.now,
                 receipt_due_at=self.now + timedelta(hours=hours) if hours else None,
             )
-            .returning(Envelope.id)
-        ).scalar_one()
+        )
         is_idempotent = self.house.agencies[self.ctx.agreement.agency_key].profile.delivery_is_idempotent
         outbox.promise(connection, "deliver", envelope_id, self.now, repeatable=is_idempotent)
-        return envelope_id
 
     def _consume(self, kind: str, sequence: int) -> int:
         """Take the number; a series that began anew counts as its next cycle, so that no file is named twice."""
@@ -309,22 +326,10 @@ class Run(Tally):
         self.connection.execute(update(Counter).where(mine).values(last=sequence, cycle=cycle))
         return int(cycle)
 
-    def _store(self, envelope_ids: Sequence[int]) -> list[int]:
-        """Tie the items of this direction to the one file that carries them."""
-        if envelope_ids:
-            query = select(Envelope.id).where(
-                Envelope.id.in_(envelope_ids), (Envelope.claims > 0) | (Envelope.items > 0)
-            )
-            carriers = self.connection.execute(query).scalars().all()
-            if len(carriers) != 1:
-                raise PluginError(f"{self.ctx.agreement.agency_key}: claims stand in {len(carriers)} files of one run")
-            untied = and_(TransferItem.run_id == self.run_id, TransferItem.envelope_id.is_(None))
-            self.connection.execute(update(TransferItem).where(untied).values(envelope_id=carriers[0]))
-        return list(envelope_ids)
-
     # --- end ---------------------------------------------------------------------------------------------------------
 
     def _close(self, envelopes: Sequence[int]) -> RunResult:
+        refresh_statistics(self.connection, self.counts["invoices"] + self.counts["items"], Claim, TransferItem)
         self._keep_reminder_numbers()
         self._clear_pending()
         counts = self.counts

@@ -94,7 +94,8 @@ def preview_startup(house: House, agreement_id: int) -> StartupPreview:
         ).one()
         known = connection.execute(
             _open_invoices(row, func.count()).join(
-                Claim, (Claim.entry_id == LedgerEntry.id) & (Claim.agreement_id == agreement_id)
+                Claim,
+                (Claim.entry_id == LedgerEntry.id) & (Claim.agreement_id == agreement_id) & (Claim.state != "rejected"),
             )
         ).scalar_one()
     return StartupPreview(count, int(total), known)
@@ -102,12 +103,16 @@ def preview_startup(house: House, agreement_id: int) -> StartupPreview:
 
 def _open_invoices(row: Any, *what: Any) -> Any:
     e = LedgerEntry
-    return select(*what).where(
-        e.creditor_id == row.creditor_id,
-        e.currency == row.currency,
-        e.kind == "invoice",
-        e.order_status == "invoiced",
-        e.closed_at.is_(None),
+    return (
+        select(*what)
+        .select_from(e)
+        .where(
+            e.creditor_id == row.creditor_id,
+            e.currency == row.currency,
+            e.kind == "invoice",
+            e.order_status == "invoiced",
+            e.closed_at.is_(None),
+        )
     )
 
 

@@ -9,10 +9,9 @@ from typing import Any
 from flask import Blueprint, Response, g, jsonify, request
 from sqlalchemy.exc import IntegrityError
 
+from gateway.accounting.files import finding_as_dict
 from gateway.accounting.jsonlines import read_records
 from gateway.accounting.records import decode_record, loads_strict
-from gateway.domain import reasons
-from gateway.domain.exchange import Finding
 from gateway.domain.ledger import LedgerRecord
 from gateway.services import creditors
 from gateway.services.creditors import ApiCaller
@@ -40,6 +39,7 @@ RECORD_BYTES_MAX = 1 << 20
 BULK_BYTES_MAX = 512 << 20
 """Body of a bulk load: about a million and a half lines; the operator's own limit of the server may be lower."""
 
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _Answer = tuple[Response, int]
 
 
@@ -61,7 +61,20 @@ def api_blueprint(house: House, max_bytes: int = BULK_BYTES_MAX) -> Blueprint:
         view = _guarded(house, operation, getattr(views, operation.view))
         blueprint.add_url_rule(rule, operation.operation_id, view, methods=[operation.method])
     blueprint.add_url_rule("/openapi.json", "openapi", lambda: jsonify(openapi_document()))
+    # Without this the application would answer for addresses nobody knows, with a page for people.
+    blueprint.add_url_rule("/<path:rest>", "nothing", _nothing, methods=_METHODS)
     return blueprint
+
+
+def _nothing(rest: str) -> Response:
+    """Answer for an address without an operation, or with operations of other methods only."""
+    shapes = ((operation, re.sub(r"\{\w+\}", ".+", operation.path)) for operation in OPERATIONS)
+    allowed = sorted({operation.method for operation, shape in shapes if re.fullmatch(shape, f"/{rest}")})
+    if not allowed:
+        raise Problem("request.not_found")
+    response = Problem("request.method", f"possible here: {', '.join(allowed)}").response()
+    response.headers["Allow"] = ", ".join(allowed)
+    return response
 
 
 def _guarded(house: House, operation: Operation, view: Callable[..., _Answer]) -> Callable[..., _Answer]:
@@ -174,14 +187,4 @@ def _choice(name: str, *choices: str) -> str:
 
 
 def _findings(result: IngestResult) -> dict[str, list[dict[str, str]]]:
-    return {"findings": [_shown(finding) for finding in result.findings]}
-
-
-def _shown(finding: Finding) -> dict[str, str]:
-    return {
-        "severity": finding.severity.value,
-        "code": finding.code,
-        "place": finding.place,
-        "value": finding.value,
-        "sentence": reasons.sentence(finding.code, "en", finding.values),
-    }
+    return {"findings": [finding_as_dict(finding) for finding in result.findings]}

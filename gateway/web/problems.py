@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Blueprint, Response, json
+import structlog
+from flask import Blueprint, Response, json, request
 from werkzeug.exceptions import HTTPException
 
 from gateway.accounting.jsonlines import LinesRejected
@@ -29,11 +30,13 @@ PROBLEMS = {
     "request.media_type": (415, "The body is of a type that is not taken here"),
     "record.rejected": (422, "The record cannot be taken"),
     "request.refused": (422, "The rules do not allow this"),
+    "request.failed": (500, "Something went wrong here; nothing was taken. Come again later"),
 }
 """Every problem code of REST API and webhooks: HTTP status and title. The OpenAPI document lists them."""
 
 _CODE_OF_STATUS = {400: "request.invalid", 404: "request.not_found", 405: "request.method", 413: "request.too_large"}
 _ERRORS_MAX = 100
+_log = structlog.get_logger()
 _MAY_NOT_CHANGE = "may not change"
 """How `gateway.services.ingest` begins the reason for refusing another amount, day or customer (L5)."""
 
@@ -76,11 +79,18 @@ def answer_with_problems(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(IngestRejected, lambda error: _rejected(error.rejected))
     blueprint.register_error_handler(NotFound, lambda _: Problem("request.not_found").response())
     blueprint.register_error_handler(Refused, _refused)
+    blueprint.register_error_handler(Exception, _failed)
 
 
 def _http(error: HTTPException) -> Response:
     code = _CODE_OF_STATUS.get(error.code or 500)
     return Problem(code, error.description or "").response() if code else Response(status=error.code)
+
+
+def _failed(error: Exception) -> Response:
+    """Tell the log what happened and the caller that it may come again: every write here is repeatable."""
+    _log.error("request failed", endpoint=request.endpoint, method=request.method, exc_info=error)
+    return Problem("request.failed").response()
 
 
 def _record(error: RecordRejected) -> Response:

@@ -114,7 +114,7 @@ class TestAmounts:
         found = decoded(amounts=totals(text, inclusive="1.00"))
 
         assert found.kind is DocumentKind.REFUSED
-        assert reason in found.as_dict()["findings"][0]["sentence"]
+        assert reason in found.as_dict()["findings"][0]["text"]
 
     def test_another_currency_inside_refuses_the_file(self):
         found = decoded(amounts=totals("1250.00", currency="SEK"))

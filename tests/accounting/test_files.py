@@ -53,7 +53,7 @@ class TestRefusals:
         found = read(content)
 
         assert (found.kind, found.findings[0].code) == (DocumentKind.REFUSED, code)
-        assert says in found.as_dict()["findings"][0]["sentence"]
+        assert says in found.as_dict()["findings"][0]["text"]
         with pytest.raises(Refused) as caught:
             to_records(found, FJORD)
         assert caught.value.code == code
@@ -267,4 +267,4 @@ def test_damaged_documents_get_an_answer():
                 )
         found = read(b"".join(broken))
         shown = json.dumps(found.as_dict())
-        assert found.kind is not DocumentKind.REFUSED or '"sentence"' in shown
+        assert found.kind is not DocumentKind.REFUSED or '"text"' in shown

@@ -7,20 +7,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
 
 from gateway.db.bulk import table_of
-from gateway.db.tables import Claim, IncomingPayment, LedgerEntry, RunHold, TransferItem
+from gateway.db.tables import AuditEvent, Claim, Envelope, IncomingPayment, InboundFile, LedgerEntry, RunHold, TransferItem
+from gateway.db.tables import Agreement as AgreementRow
 from gateway.db.tables import Customer as CustomerRow
 from gateway.domain.exchange import CustomerKind
 from gateway.domain.ledger import CustomerRecord, EntryKind, EntryRecord, LinkRecord, OrderStatus
-from gateway.services import agreements, creditors, ingest, transfer
+from gateway.services import agreements, creditors, inbound, ingest, links, posting, transfer
+from tests.rules.far import Carried, Far, carried, files_of, store
 
 ACTOR = "kari@fjord.example"
-SETTINGS: dict[str, dict[str, object]] = {}
+FACTORING = {
+    "use_factoring": True,
+    "customer_number": "99001",
+    "name": "Lowell Factoring",
+    "address": "Postboks 1, 0101 Oslo",
+    "account_number": "15030000029",
+    "invoice_text": "Fordringen er overdratt til Lowell.",
+}
 GOOD_CARD: dict[str, Any] = {
     "kind": CustomerKind.COMPANY,
     "name": "Nordfjord Bygg",
@@ -45,19 +55,26 @@ class World:
     country: str = "NO"
     currency: str = "NOK"
     options: dict[str, Any] = field(default_factory=dict)
+    key: str = ""
     creditor_id: int = 0
     agreement_id: int = 0
     _links: int = 0
 
     def start(self) -> World:
+        """Make the creditor and an active agreement."""
+        self.start_draft()
+        agreements.activate(self.house, self.agreement_id, ACTOR)
+        return self
+
+    def start_draft(self) -> World:
+        """Make the creditor and an agreement that does nothing yet."""
         zone = "Europe/Oslo" if self.country == "NO" else "Europe/Stockholm"
         name = "Fjord AS" if self.country == "NO" else "Sjö AB"
         self.creditor_id = creditors.add_creditor(
-            self.house, key=name.split()[0].lower(), name=name, organisation_number="999999964", country=self.country,
+            self.house, key=self.key or name.split()[0].lower(), name=name, organisation_number="999999964", country=self.country,
             currency=self.currency, time_zone=zone, actor=ACTOR,
         )  # fmt: skip
         self.agreement_id = self.agree(self.agency, **self.options)
-        agreements.activate(self.house, self.agreement_id, ACTOR)
         return self
 
     def agree(self, agency: str, **options: Any) -> int:
@@ -123,17 +140,84 @@ class World:
 
     # --- the evening --------------------------------------------------------------------------------------------------
 
-    def preview(self) -> transfer.preview.__class__:
+    def preview(self) -> Any:
         return transfer.preview(self.house, self.agreement_id)
 
-    def evening(self, day: date | None = None) -> Evening:
-        """Move the clock past the next 18:00 and make the run; the clock then stands at 18:00:05."""
-        cut = transfer.preview(self.house, self.agreement_id).cutoff
-        self.clock.moment = cut + timedelta(seconds=5)
-        result = transfer.run_evening(self.house, self.agreement_id, day or cut.date())
-        return Evening(self, result)
+    def evening(self) -> Evening:
+        """Move the clock past the next 18:00 and make the run; the clock then stands at 18:00:05.
+
+        Every evening of every test checks P13 by the way: what the preview said a second before is what the run did.
+        """
+        plan = self.preview()
+        self.clock.moment = plan.cutoff + timedelta(seconds=5)
+        done = Evening(self, transfer.run_evening(self.house, self.agreement_id, plan.cutoff.date()))
+        assert done.sent == planned(plan, self), "the preview promised other items than the run sent"
+        assert done.held == self.held_in(plan), "the preview showed other holds than the run wrote down"
+        return done
+
+    def held_in(self, plan: Any) -> dict[str, set[str]]:
+        """Reason codes by the name of the held entry, as a preview shows them."""
+        found: dict[str, set[str]] = {}
+        for held in plan.held:
+            (name,) = self.names([held.entry_id])
+            found.setdefault(name, set()).add(held.code)
+        return found
+
+    def warned(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for warning in self.preview().warnings:
+            (name,) = self.names([warning.entry_id])
+            found.setdefault(name, set()).add(warning.code)
+        return found
+
+    def not_linked(self) -> set[str]:
+        return self.names(row.entry_id for row in self.preview().not_linked)
+
+    # --- the agency and its files -------------------------------------------------------------------------------------
+
+    @cached_property
+    def far(self) -> Far:
+        return Far(self, self.root / self.agency)
+
+    def take_file(self, filename: str, content: bytes, message_id: str = "") -> Any:
+        """Store an inbound file and read it; return its row."""
+        stored = store(self, filename, content, message_id)
+        inbound.process(self.house, stored.inbound_file_id)
+        return self.row(InboundFile, stored.inbound_file_id)
+
+    def post(self, **where: Any) -> posting.PostingResult:
+        """Let a person post the payments chosen by *where*, all proposed ones by default."""
+        chosen = [row.id for row in self.payments(**(where or {"state": "proposed"}))]
+        return posting.post(self.house, chosen, ACTOR)
+
+    # --- acts of a person ---------------------------------------------------------------------------------------------
+
+    def tie(self, *names: str) -> None:
+        """Link by hand, in the panel."""
+        links.link(self.house, self.creditor_id, [self.entry_id(name) for name in names], ACTOR)
+
+    def untie(self, name: str) -> None:
+        links.unlink(self.house, self.entry_id(name), ACTOR)
+
+    def use_factoring(self, **changes: Any) -> Any:
+        return agreements.save_factoring_settings(self.house, self.creditor_id, FACTORING | changes, ACTOR)
 
     # --- looking ------------------------------------------------------------------------------------------------------
+
+    def row(self, mapped: Any, row_id: int) -> Any:
+        columns = table_of(mapped).columns
+        with self.house.database.read() as connection:
+            return connection.execute(select(*columns).where(columns.id == row_id)).one()
+
+    def rows(self, mapped: Any, *where: Any) -> list[Any]:
+        with self.house.database.read() as connection:
+            return list(connection.execute(select(*table_of(mapped).columns).where(*where)))
+
+    def audit(self, action: str) -> list[Any]:
+        return sorted(self.rows(AuditEvent, AuditEvent.action == action), key=lambda row: row.number)
+
+    def agreement(self, agreement_id: int = 0) -> Any:
+        return self.row(AgreementRow, agreement_id or self.agreement_id)
 
     def entry(self, name: str) -> Any:
         columns = table_of(LedgerEntry).columns
@@ -145,13 +229,17 @@ class World:
         return self.entry(name).id
 
     def names(self, ids: Any) -> set[str]:
+        ids = list(ids)
         columns = table_of(LedgerEntry).columns
         with self.house.database.read() as connection:
-            return set(connection.execute(select(columns.external_id).where(columns.id.in_(list(ids)))).scalars())
+            found = dict(connection.execute(select(columns.id, columns.external_id).where(columns.id.in_(ids))).all())
+        return {found[i] for i in ids}
 
     def customer_id(self, external_id: str = "c10001") -> int:
         with self.house.database.read() as connection:
-            query = select(CustomerRow.id).where(CustomerRow.external_id == external_id)
+            query = select(CustomerRow.id).where(
+                CustomerRow.external_id == external_id, CustomerRow.creditor_id == self.creditor_id
+            )
             return connection.execute(query).scalar_one()
 
     def open(self, name: str) -> float:
@@ -172,7 +260,8 @@ class World:
     def payments(self, **where: Any) -> list[Any]:
         columns = table_of(IncomingPayment).columns
         with self.house.database.read() as connection:
-            query = select(*columns).where(*(columns[name] == value for name, value in where.items()))
+            mine = columns.creditor_id == self.creditor_id
+            query = select(*columns).where(mine, *(columns[name] == value for name, value in where.items()))
             return list(connection.execute(query.order_by(columns.id)))
 
     def sent_items(self, name: str) -> list[Any]:
@@ -188,6 +277,18 @@ class Evening:
 
     world: World
     result: transfer.RunResult
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        return files_of(self.world.house, self.result.envelope_ids)
+
+    @property
+    def carried(self) -> dict[str, Carried]:
+        return carried(self.files)
+
+    @property
+    def envelopes(self) -> list[Any]:
+        return [self.world.row(Envelope, envelope_id) for envelope_id in self.result.envelope_ids]
 
     @property
     def sent(self) -> set[str]:
@@ -210,6 +311,13 @@ class Evening:
             for name, code in connection.execute(query):
                 found.setdefault(name, set()).add(code)
             return found
+
+
+    @property
+    def next_dates(self) -> dict[str, date | None]:
+        """When each held entry is looked at again."""
+        rows = self.world.rows(RunHold, RunHold.run_id == self.result.run_id)
+        return {self.world.row(LedgerEntry, row.entry_id).external_id: row.next_date for row in rows}
 
 
 def planned(plan: Any, world: World) -> set[str]:

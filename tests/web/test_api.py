@@ -177,8 +177,23 @@ class TestRefusing:
 
         assert (answer.status_code, answer.json["code"]) == (413, "request.too_large")
 
-    def test_a_method_that_does_not_exist_here(self, ledger):
-        assert ledger.app.test_client().delete(f"{PREFIX}/invoices/i-1").status_code == 405
+    @pytest.mark.parametrize(
+        ("method", "path", "status", "allow"),
+        [("DELETE", "/invoices/i-1", 405, "GET, PUT"), ("PATCH", "/ledger", 405, "POST"), ("GET", "/nothing", 404, None),
+         ("POST", "/nothing/at/all", 404, None), ("GET", "/links/l-1", 405, "PUT")],
+    )  # fmt: skip
+    def test_addresses_and_methods_that_are_not_there(self, ledger, method, path, status, allow):
+        answer = ledger.app.test_client().open(PREFIX + path, method=method)
+
+        assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
+        assert answer.headers.get("Allow") == allow
+
+    def test_what_goes_wrong_here_says_nothing_of_our_insides(self, ledger, monkeypatch):
+        monkeypatch.setattr(api_module, "ingest", lambda *_, **__: 1 / 0)
+        answer = ledger.api("PUT", "/invoices/i-1", INVOICE)
+
+        assert (answer.status_code, answer.json["code"]) == (500, "request.failed")
+        assert "division" not in answer.text
 
     @pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=x", "after=-1", "after=1e3", "open=maybe"])
     def test_a_query_that_is_not_understood(self, ledger, query):
@@ -383,7 +398,7 @@ class TestDocument:
         routes = {
             (method, rule.rule.replace("<path:", "{").replace(">", "}"))
             for rule in world.app.url_map.iter_rules()
-            if rule.rule.startswith(PREFIX) and not rule.rule.endswith("openapi.json")
+            if rule.rule.startswith(PREFIX) and not rule.rule.endswith(("openapi.json", "<path:rest>"))
             for method in rule.methods - {"HEAD", "OPTIONS"}
         }
         described = {(m.upper(), path) for path, methods in openapi_document()["paths"].items() for m in methods}

@@ -47,15 +47,15 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: Instant, dict[str, Any]: JSON, list[Any]: JSON, int: BigInteger}  # noqa: RUF012
 
 
-SmallTableId = BigInteger().with_variant(Integer, "sqlite")
-"""Ids of small tables are drawn by the database; SQLite does so for INTEGER primary keys only."""
+RowId = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite's row number itself: only an INTEGER primary key is that, any other is one more index to write."""
 
 
 def drawn_id() -> Mapped[int]:
     """Primary key of a small table: the database draws the number."""
-    return mapped_column(SmallTableId, primary_key=True)
+    return mapped_column(RowId, primary_key=True)
 
 
 def given_id() -> Mapped[int]:
     """Primary key of a table written in bulk: the number comes from `gateway.db.bulk.take_ids`."""
-    return mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    return mapped_column(RowId, primary_key=True, autoincrement=False)

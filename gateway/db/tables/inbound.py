@@ -89,7 +89,7 @@ class StagedPayment(_PaymentColumns, Base):
     """A payment read from a file whose totals are not proven yet. Never shown, never posted; wiped on a new attempt."""
 
     __tablename__ = "staged_payment"
-    __table_args__ = (UniqueConstraint("file_id", "position"), Index("ix_staged_payment_entry_id", "entry_id"))
+    __table_args__ = (UniqueConstraint("file_id", "position"),)
     id: Mapped[int] = given_id()
 
 

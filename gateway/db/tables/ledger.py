@@ -72,6 +72,8 @@ class LedgerEntry(Base):
     is linked to nothing is a group of its own (``group_id == id``). So an invoice's open amount is the sum over its
     group, and linking is one update. *link_ref* is the source's own id of the group, for reading it again.
     *credits_number* is the one invoice a credit note names, empty when it names none or several; *credits* keeps them all.
+    No index may hold *open_minor* or *closed_at*: they change with every payment, and PostgreSQL updates a row in place
+    only while no indexed column changes (posting a file would cost three times as much).
     *open_minor* is kept for invoices only and always equals that sum (a property test holds them together).
     """
 
@@ -87,7 +89,13 @@ class LedgerEntry(Base):
             sqlite_where=text("kind = 'invoice' and payment_reference <> ''"),
             postgresql_where=text("kind = 'invoice' and payment_reference <> ''"),
         ),
-        Index("ix_ledger_entry_creditor_id_number", "creditor_id", "number"),
+        Index(
+            "ix_ledger_entry_creditor_id_number",
+            "creditor_id",
+            "number",
+            sqlite_where=text("number <> ''"),
+            postgresql_where=text("number <> ''"),
+        ),
         Index(
             "ix_ledger_entry_credits_number",
             "creditor_id",
@@ -104,11 +112,11 @@ class LedgerEntry(Base):
         ),
         Index("ix_ledger_entry_creditor_id_kind_id", "creditor_id", "kind", "id"),
         Index(
-            "ix_ledger_entry_open_minor",
+            "ix_ledger_entry_amount_minor",
             "creditor_id",
-            "open_minor",
-            sqlite_where=text("kind = 'invoice' and closed_at is null"),
-            postgresql_where=text("kind = 'invoice' and closed_at is null"),
+            "amount_minor",
+            sqlite_where=text("kind = 'invoice'"),
+            postgresql_where=text("kind = 'invoice'"),
         ),
         Index(
             "ix_ledger_entry_link_ref",

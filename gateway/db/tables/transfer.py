@@ -108,13 +108,11 @@ class TransferItem(Base):
     """One object in one sealed file. The current item of an entry says what the agency knows of it.
 
     *version* counts what was sent about the same entry: a rejected item goes again, an unlinked one is taken back, each
-    as a new version with an item id of its own.
+    as a new version with an item id of its own, made of both.
     """
 
     __tablename__ = "transfer_item"
     __table_args__ = (
-        UniqueConstraint("agreement_id", "entry_id", "version"),
-        UniqueConstraint("agreement_id", "item_id"),
         Index(
             "uq_transfer_item_current",
             "agreement_id",
@@ -123,21 +121,20 @@ class TransferItem(Base):
             sqlite_where=text("is_current"),
             postgresql_where=text("is_current"),
         ),
-        Index("ix_transfer_item_envelope_id", "envelope_id"),
+        Index("ix_transfer_item_envelope_id", "envelope_id", "item_id"),
         Index("ix_transfer_item_claim", "agreement_id", "claim_entry_id"),
         CheckConstraint("state in ('sealed', 'accepted', 'rejected')", name="state"),
     )
-    id: Mapped[int] = given_id()
-    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"))
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"), primary_key=True)
+    entry_id: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("transfer_run.id"))
     envelope_id: Mapped[int | None]
     claim_entry_id: Mapped[int]
-    entry_id: Mapped[int]
     item_id: Mapped[str]
     kind: Mapped[str]
     direction: Mapped[str]
     amount_minor: Mapped[int]
-    version: Mapped[int] = mapped_column(default=1)
     is_current: Mapped[bool] = mapped_column(default=True)
     state: Mapped[str] = mapped_column(default="sealed")
     answered_at: Mapped[datetime | None]
@@ -155,7 +152,7 @@ class Envelope(Base):
             "state in ('sealed', 'delivered', 'in_doubt', 'failed', 'accepted', 'partly', 'rejected')", name="state"
         ),
     )
-    id: Mapped[int] = drawn_id()
+    id: Mapped[int] = given_id()
     agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"))
     run_id: Mapped[int] = mapped_column(ForeignKey("transfer_run.id"))
     kind: Mapped[str]

@@ -156,7 +156,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('blob_id', 'number', name=op.f('pk_blob_chunk'))
     )
     op.create_table('customer',
-    sa.Column('id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('creditor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('source', sa.String(), nullable=False),
     sa.Column('external_id', sa.String(), nullable=False),
@@ -225,7 +225,7 @@ def upgrade() -> None:
     )
     op.create_table('customer_check',
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('customer_id', sa.BigInteger(), nullable=False),
+    sa.Column('customer_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('customer_version', sa.BigInteger(), nullable=False),
     sa.Column('is_blocking', sa.Boolean(), nullable=False),
     sa.Column('findings', sa.JSON(), nullable=False),
@@ -260,11 +260,11 @@ def upgrade() -> None:
     sa.UniqueConstraint('agreement_id', 'sha256', name=op.f('uq_inbound_file_agreement_id_sha256'))
     )
     op.create_table('ledger_entry',
-    sa.Column('id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('creditor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('source', sa.String(), nullable=False),
     sa.Column('external_id', sa.String(), nullable=False),
-    sa.Column('customer_id', sa.BigInteger(), nullable=False),
+    sa.Column('customer_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('kind', sa.String(), nullable=False),
     sa.Column('number', sa.String(), nullable=False),
     sa.Column('amount_minor', sa.BigInteger(), nullable=False),
@@ -312,13 +312,13 @@ def upgrade() -> None:
     sa.UniqueConstraint('creditor_id', 'source', 'external_id', name=op.f('uq_ledger_entry_creditor_id_source_external_id'))
     )
     with op.batch_alter_table('ledger_entry', schema=None) as batch_op:
+        batch_op.create_index('ix_ledger_entry_amount_minor', ['creditor_id', 'amount_minor'], unique=False, sqlite_where=sa.text("kind = 'invoice'"), postgresql_where=sa.text("kind = 'invoice'"))
         batch_op.create_index('ix_ledger_entry_creditor_id_kind_id', ['creditor_id', 'kind', 'id'], unique=False)
-        batch_op.create_index('ix_ledger_entry_creditor_id_number', ['creditor_id', 'number'], unique=False)
+        batch_op.create_index('ix_ledger_entry_creditor_id_number', ['creditor_id', 'number'], unique=False, sqlite_where=sa.text("number <> ''"), postgresql_where=sa.text("number <> ''"))
         batch_op.create_index('ix_ledger_entry_credits_number', ['creditor_id', 'credits_number'], unique=False, sqlite_where=sa.text("credits_number <> ''"), postgresql_where=sa.text("credits_number <> ''"))
         batch_op.create_index('ix_ledger_entry_customer_id', ['customer_id'], unique=False)
         batch_op.create_index('ix_ledger_entry_group_id', ['group_id'], unique=False)
         batch_op.create_index('ix_ledger_entry_link_ref', ['creditor_id', 'link_ref'], unique=False, sqlite_where=sa.text("link_ref <> ''"), postgresql_where=sa.text("link_ref <> ''"))
-        batch_op.create_index('ix_ledger_entry_open_minor', ['creditor_id', 'open_minor'], unique=False, sqlite_where=sa.text("kind = 'invoice' and closed_at is null"), postgresql_where=sa.text("kind = 'invoice' and closed_at is null"))
         batch_op.create_index('ix_ledger_entry_payment_reference', ['creditor_id', 'payment_reference'], unique=False, sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
         batch_op.create_index('ix_ledger_entry_unlinked_credit', ['creditor_id', 'customer_id'], unique=False, sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
 
@@ -358,7 +358,7 @@ def upgrade() -> None:
     )
     op.create_table('claim',
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('entry_id', sa.BigInteger(), nullable=False),
+    sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('claim_id', sa.String(), nullable=False),
     sa.Column('reminder_number', sa.String(), nullable=False),
     sa.Column('case_number', sa.String(), nullable=False),
@@ -378,7 +378,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_claim_case_number', ['agreement_id', 'case_number'], unique=False)
 
     op.create_table('envelope',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('run_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('kind', sa.String(), nullable=False),
@@ -422,7 +422,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_inbound_arrival'))
     )
     op.create_table('incoming_payment',
-    sa.Column('id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('creditor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('label', sa.String(), nullable=False),
@@ -482,7 +482,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('run_id', 'entry_id', 'code', name=op.f('pk_run_hold'))
     )
     op.create_table('staged_payment',
-    sa.Column('id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('file_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('position', sa.BigInteger(), nullable=False),
     sa.Column('amount_minor', sa.BigInteger(), nullable=False),
@@ -516,21 +516,17 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_staged_payment')),
     sa.UniqueConstraint('file_id', 'position', name=op.f('uq_staged_payment_file_id_position'))
     )
-    with op.batch_alter_table('staged_payment', schema=None) as batch_op:
-        batch_op.create_index('ix_staged_payment_entry_id', ['entry_id'], unique=False)
-
     op.create_table('transfer_item',
-    sa.Column('id', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('entry_id', sa.BigInteger(), nullable=False),
+    sa.Column('version', sa.BigInteger(), nullable=False),
     sa.Column('run_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('envelope_id', sa.BigInteger(), nullable=True),
     sa.Column('claim_entry_id', sa.BigInteger(), nullable=False),
-    sa.Column('entry_id', sa.BigInteger(), nullable=False),
     sa.Column('item_id', sa.String(), nullable=False),
     sa.Column('kind', sa.String(), nullable=False),
     sa.Column('direction', sa.String(), nullable=False),
     sa.Column('amount_minor', sa.BigInteger(), nullable=False),
-    sa.Column('version', sa.BigInteger(), nullable=False),
     sa.Column('is_current', sa.Boolean(), nullable=False),
     sa.Column('state', sa.String(), nullable=False),
     sa.Column('answered_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
@@ -539,13 +535,11 @@ def upgrade() -> None:
     sa.CheckConstraint("state in ('sealed', 'accepted', 'rejected')", name=op.f('ck_transfer_item_state')),
     sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_transfer_item_agreement_id')),
     sa.ForeignKeyConstraint(['run_id'], ['transfer_run.id'], name=op.f('fk_transfer_item_run_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_transfer_item')),
-    sa.UniqueConstraint('agreement_id', 'entry_id', 'version', name=op.f('uq_transfer_item_agreement_id_entry_id_version')),
-    sa.UniqueConstraint('agreement_id', 'item_id', name=op.f('uq_transfer_item_agreement_id_item_id'))
+    sa.PrimaryKeyConstraint('agreement_id', 'entry_id', 'version', name=op.f('pk_transfer_item'))
     )
     with op.batch_alter_table('transfer_item', schema=None) as batch_op:
         batch_op.create_index('ix_transfer_item_claim', ['agreement_id', 'claim_entry_id'], unique=False)
-        batch_op.create_index('ix_transfer_item_envelope_id', ['envelope_id'], unique=False)
+        batch_op.create_index('ix_transfer_item_envelope_id', ['envelope_id', 'item_id'], unique=False)
         batch_op.create_index('uq_transfer_item_current', ['agreement_id', 'entry_id'], unique=True, sqlite_where=sa.text('is_current'), postgresql_where=sa.text('is_current'))
 
     # ### end Alembic commands ###
@@ -559,9 +553,6 @@ def downgrade() -> None:
         batch_op.drop_index('ix_transfer_item_claim')
 
     op.drop_table('transfer_item')
-    with op.batch_alter_table('staged_payment', schema=None) as batch_op:
-        batch_op.drop_index('ix_staged_payment_entry_id')
-
     op.drop_table('staged_payment')
     op.drop_table('run_hold')
     with op.batch_alter_table('incoming_payment', schema=None) as batch_op:
@@ -586,13 +577,13 @@ def downgrade() -> None:
     with op.batch_alter_table('ledger_entry', schema=None) as batch_op:
         batch_op.drop_index('ix_ledger_entry_unlinked_credit', sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
         batch_op.drop_index('ix_ledger_entry_payment_reference', sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
-        batch_op.drop_index('ix_ledger_entry_open_minor', sqlite_where=sa.text("kind = 'invoice' and closed_at is null"), postgresql_where=sa.text("kind = 'invoice' and closed_at is null"))
         batch_op.drop_index('ix_ledger_entry_link_ref', sqlite_where=sa.text("link_ref <> ''"), postgresql_where=sa.text("link_ref <> ''"))
         batch_op.drop_index('ix_ledger_entry_group_id')
         batch_op.drop_index('ix_ledger_entry_customer_id')
         batch_op.drop_index('ix_ledger_entry_credits_number', sqlite_where=sa.text("credits_number <> ''"), postgresql_where=sa.text("credits_number <> ''"))
-        batch_op.drop_index('ix_ledger_entry_creditor_id_number')
+        batch_op.drop_index('ix_ledger_entry_creditor_id_number', sqlite_where=sa.text("number <> ''"), postgresql_where=sa.text("number <> ''"))
         batch_op.drop_index('ix_ledger_entry_creditor_id_kind_id')
+        batch_op.drop_index('ix_ledger_entry_amount_minor', sqlite_where=sa.text("kind = 'invoice'"), postgresql_where=sa.text("kind = 'invoice'"))
 
     op.drop_table('ledger_entry')
     op.drop_table('inbound_file')

@@ -1,0 +1,106 @@
+"""Inbound files and quarantine: what arrived, what could not be taken and why, in words with line, field and value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, request
+from sqlalchemy import Row
+from werkzeug.wrappers import Response as BaseResponse
+
+from admin.access import person, tenant, tenant_ids
+from admin.base import TableView, act, done, download, go_back, not_found_unless, page
+from admin.file_content import content_of
+from admin.language import language
+from admin.paging import address, slice_of
+from admin.queries import agencies
+from admin.status import INBOUND
+from admin.texts import text
+from gateway.db.blobs import CHUNK_BYTES, open_blob
+from gateway.db.tables import InboundFile
+from gateway.services import inbound
+
+TABS = ("trouble", "reading", "all")
+_STATES = {"trouble": ("quarantined", "refused"), "reading": ("stored", "reading")}
+FINDINGS_SHOWN = 200
+
+
+class InboundView(TableView):
+    """Byrå – Karantene."""
+
+    key = "inbound"
+    model_class = InboundFile
+
+    @page("/")
+    def index_view(self) -> str:
+        """Show the list; first what is in quarantine."""
+        tab = request.args.get("tab", TABS[0])
+        tab = tab if tab in TABS else TABS[0]
+        query = agencies.inbound_files(tenant_ids(person().in_view))
+        if tab in _STATES:
+            query = query.where(InboundFile.state.in_(_STATES[tab]))
+        with self.house.database.read() as connection:
+            found = slice_of(connection, query, InboundFile.id, request.args)
+        return self.render_list(
+            "panel/inbound.html",
+            found,
+            tab=tab,
+            pills=INBOUND,
+            tabs=[
+                (text(language(), f"inbound.tab_{name}"), address(tab=name, before=None, after=None), name == tab, None)
+                for name in TABS
+            ],
+        )
+
+    @page("/<int:file_id>")
+    def detail(self, file_id: int) -> str:
+        """Show one file: findings, arrivals, totals and the beginning of its content."""
+        row = self._own(file_id)
+        with self.house.database.read() as connection:
+            arrivals = agencies.arrivals(connection, file_id)
+        with open_blob(self.house.database, row.blob_id) as stream:
+            content = content_of(stream, row.size)
+        return str(
+            self.render(
+                "panel/inbound_file.html",
+                row=row,
+                pill=INBOUND[row.state],
+                arrivals=arrivals,
+                content=content,
+                findings=row.findings[:FINDINGS_SHOWN],
+                findings_more=max(0, len(row.findings) - FINDINGS_SHOWN),
+            )
+        )
+
+    @page("/<int:file_id>/file")
+    def file(self, file_id: int) -> Response:
+        """Download the original bytes."""
+        row = self._own(file_id)
+        stream = open_blob(self.house.database, row.blob_id)
+        response = Response(iter(lambda: stream.read(CHUNK_BYTES), b""), mimetype="application/octet-stream")
+        response.call_on_close(stream.close)
+        response.content_length = row.size
+        return download(response, row.filename)
+
+    @act("/<int:file_id>/replay", "read_again")
+    def replay(self, file_id: int) -> BaseResponse:
+        """Read the file once more."""
+        self._own(file_id)
+        inbound.replay(self.house, file_id, person().email)
+        done("inbound.replayed")
+        return go_back(self)
+
+    @act("/<int:file_id>/set-aside", "read_again")
+    def set_aside(self, file_id: int) -> BaseResponse:
+        """Take the file off the list, with a reason; the bytes stay."""
+        self._own(file_id)
+        inbound.set_aside(self.house, file_id, person().email, request.form.get("reason", "")[:500])
+        done("inbound.was_set_aside")
+        return go_back(self)
+
+    def _own(self, file_id: int) -> Row[Any]:
+        query = agencies.inbound_files(tenant_ids(person().tenants)).where(InboundFile.id == file_id)
+        with self.house.database.read() as connection:
+            row: Row[Any] = not_found_unless(connection.execute(query).one_or_none())
+        tenant(row.creditor_id)
+        return row

@@ -1,0 +1,255 @@
+"""The story: two evenings of three creditors, from the ledger to closed invoices and equal ledgers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from gateway.config import Settings
+from gateway.db import outbox
+from gateway.db.tables import Claim, Envelope, InboundFile, LedgerEntry, Task, TransferItem, TransferRun
+from gateway.demo import office, tally
+from gateway.demo.ledger import creditors, first_day, second_day
+from gateway.demo.office import Desk
+from gateway.demo.stage import Stage, running, set_stage
+from gateway.jobs import fetch_now
+from gateway.services.delivery import confirm_delivery
+from gateway.services.preview import preview
+
+AFTERNOON = datetime(2026, 11, 23, 14, 0, tzinfo=UTC)
+FIRST_EVENING = datetime(2026, 11, 23, 16, 59, 58, tzinfo=UTC)
+SECOND_AFTERNOON = datetime(2026, 11, 24, 13, 0, tzinfo=UTC)
+SECOND_EVENING = datetime(2026, 11, 24, 16, 59, 58, tzinfo=UTC)
+"""18:00 in Oslo and Stockholm is 17:00 UTC; 2026-11-23 is a Monday."""
+_ANSWERED = ("accepted", "partly", "rejected")
+
+
+class Evening:
+    """The demo on a stage that stands.
+
+    Args:
+        stage: where everything is.
+        desks: the creditors as they were set up, by key.
+    """
+
+    def __init__(self, stage: Stage, desks: dict[str, Desk]) -> None:
+        self.stage, self.desks, self._say = stage, desks, stage.say
+        self.previews_equal_runs = True
+
+    def first(self) -> None:
+        """Ledger in, marks, 18:00, delivery, receipts."""
+        for desk in self.desks.values():
+            office.send_ledger(self.stage, desk, first_day(desk.creditor.key))
+            self._say(
+                f"{desk.creditor.name}: {len(first_day(desk.creditor.key))} ledger records taken over the REST API"
+            )
+        office.set_marks(self.stage, self.desks)
+        unpaid_card = ("refuse", ("customer", "2012", "CUSTOMER_DECEASED", "Sandbox: refused on purpose"))
+        self.stage.order("lowell", unpaid_card)
+        self._evening(FIRST_EVENING, "2026-11-23")
+
+    def money(self) -> None:
+        """Debtors pay the agencies; the money comes back by webhook, OCR giro and camt.054, and is posted."""
+        self._lowell_pays()
+        self._intrum_pays()
+        self._factor_pays()
+        self._settle("payments read", self._files_are_read)
+        posted = office.post_what_waits(self.stage, self.desks.values())
+        self._say(f"bookkeeper posted {posted} payments; the certain ones were posted automatically where agreed")
+
+    def second(self) -> None:
+        """Corrections, later links, 18:00 again: the agencies' own money is not echoed."""
+        self._quiet()
+        self.stage.jump_to(SECOND_AFTERNOON)
+        for desk in self.desks.values():
+            office.send_ledger(self.stage, desk, second_day(desk.creditor.key))
+        office.mend(self.stage, self.desks)
+        self._evening(SECOND_EVENING, "2026-11-24")
+
+    def result(self) -> dict[str, Any]:
+        """Return the numbers of the last line."""
+        compared = tally.compare(self.stage, self.desks.values())
+        for difference in compared.differences:
+            self._say(f"LEDGERS DIFFER: {difference}")
+        self._say(f"{compared.claims} claims compared with the agencies' own ledgers")
+        made = tally.numbers(self.stage.house.database)
+        return {
+            **made,
+            "ledgers_agree": not compared.differences and compared.claims > 0,
+            "claims_compared": compared.claims,
+            "preview_equals_run": self.previews_equal_runs,
+            "echoed": self._echoed(),
+        }
+
+    # --- an evening ----------------------------------------------------------------------------------------------
+
+    def _evening(self, moment: datetime, day: str) -> None:
+        self._quiet()
+        plans = {key: preview(self.stage.house, desk.agreement_id) for key, desk in self.desks.items()}
+        for desk, plan in ((self.desks[key], plan) for key, plan in plans.items()):
+            self._say(
+                f"{desk.creditor.name} tonight: {plan.invoice_count} invoices, {plan.item_count} items, "
+                f"{len(plan.held)} held, {len(plan.not_linked)} not linked"
+            )
+        self.stage.jump_to(moment)
+        self._say(f"the clock shows {moment:%Y-%m-%d} 17:59:58 in Oslo")
+        self.stage.wait("the evening runs", lambda: self._runs(day) == len(self.desks))
+        for key, plan in plans.items():
+            same = self._sent_and_held(self.desks[key], day) == (plan.invoice_count, plan.item_count, len(plan.held))
+            self.previews_equal_runs &= same
+        self.stage.wait("delivery", self._all_delivered)
+        self._settle("receipts", self._all_answered)
+        self._say("all envelopes delivered over SFTP, receipts taken")
+
+    def _runs(self, day: str) -> int:
+        return self._count(TransferRun.id, TransferRun.business_date == date.fromisoformat(day))
+
+    def _sent_and_held(self, desk: Desk, day: str) -> tuple[int, int, int]:
+        r = TransferRun
+        which = (r.agreement_id == desk.agreement_id, r.business_date == date.fromisoformat(day))
+        with self.stage.house.database.read() as connection:
+            row = connection.execute(select(r.invoices_sent, r.items_sent, r.held + r.excluded).where(*which)).one()
+        return row[0], row[1], row[2]
+
+    def _all_delivered(self) -> bool:
+        self._ask_about_doubt()
+        return not self._count(Envelope.id, Envelope.delivered_at.is_(None))
+
+    def _ask_about_doubt(self) -> None:
+        """Be the operator who telephones about an upload that broke off: the factor's mailbox cannot be read back.
+
+        Saying "did not arrive" is safe here: the factor takes the same bytes once.
+        """
+        query = select(Envelope.id).where(Envelope.state == "in_doubt")
+        with self.stage.house.database.read() as connection:
+            doubtful = connection.execute(query).scalars().all()
+        for envelope_id in doubtful:
+            confirm_delivery(self.stage.house, envelope_id, office.BOOKKEEPER, arrived=False)
+
+    def _all_answered(self) -> bool:
+        silent = (Envelope.state.not_in(_ANSWERED), Envelope.receipt_due_at.is_not(None))
+        return not self._count(Envelope.id, *silent)
+
+    # --- money ---------------------------------------------------------------------------------------------------
+
+    def _lowell_pays(self) -> None:
+        claims, on = self._open_claims("fjord"), {"date": "2026-11-23"}
+        self.stage.order("lowell", *[("pay", (c, minor, on)) for c, minor in claims[:9]], ("write_ocr_giro", ("@now",)))
+        part, over, with_interest = claims[9], claims[10], claims[11]
+        results = self.stage.order(
+            "lowell",
+            *[("pay", (c, minor, on)) for c, minor in claims[12:18]],
+            ("pay", (part[0], part[1] // 2, on)),
+            ("overpay", (over[0], 5_000, on)),
+            ("pay", (with_interest[0], with_interest[1] + 1_234, on), {"interest_minor": 1_234}),
+            ("pay_unallocated", (77_700, on)),
+            ("pay", (*claims[18], on)),
+            ("write_payments", ("@now",)),
+        )
+        self.stage.order("lowell", ("reverse", (results[-2], on)), ("write_payments", ("@now",)))
+
+    def _intrum_pays(self) -> None:
+        claims, on = self._open_claims("sjo"), {"date": "2026-11-23"}
+        self.stage.order("intrum", *[("pay", (c, minor, on)) for c, minor in claims[:7]], ("write_camt054", ("@now",)))
+        self.stage.order(
+            "intrum", *[("pay", (c, minor, on)) for c, minor in claims[7:12]], ("write_payments", ("@now",))
+        )
+
+    def _factor_pays(self) -> None:
+        claims = self._open_claims("vik")
+        by_camt, by_ocr = dict(claims[:4]), dict(claims[4:7])
+        self.stage.order("factoring", ("pay", (by_camt, "@now")), ("pay", (by_ocr, "@now"), {"via": "ocr"}))
+
+    def _open_claims(self, key: str) -> list[tuple[str, int]]:
+        """Return claims the agency has with their agency balance, by invoice number; a factor knows the number only."""
+        desk = self.desks[key]
+        name = Claim.claim_id if desk.creditor.service == "ledger" else LedgerEntry.number
+        query = (
+            select(name, Claim.told_minor)
+            .join(LedgerEntry, LedgerEntry.id == Claim.entry_id)
+            .where(Claim.agreement_id == desk.agreement_id, Claim.state != "rejected", Claim.told_minor > 0)
+            .order_by(LedgerEntry.number)
+        )
+        with self.stage.house.database.read() as connection:
+            return [(str(claim), int(minor)) for claim, minor in connection.execute(query)]
+
+    def _files_are_read(self) -> bool:
+        """Five files by webhook and bank: two of Lowell's profile, one OCR giro, Intrum's two, the factor's two."""
+        return self._count(InboundFile.id, InboundFile.kind == "payments", InboundFile.finished_at.is_not(None)) >= 7
+
+    # --- waiting -------------------------------------------------------------------------------------------------
+
+    def _settle(self, what: str, is_so: Callable[[], bool]) -> None:
+        """Look into the mailboxes now and again instead of every fifteen minutes, until *is_so*."""
+
+        def fetched() -> bool:
+            if is_so():
+                return True
+            for desk in self.desks.values():
+                fetch_now(self.stage.house, desk.agreement_id)
+            self._quiet()
+            return is_so()
+
+        self.stage.wait(what, fetched)
+
+    def _quiet(self) -> None:
+        """Wait until nothing is due and nobody works, so that moving the clock overtakes nobody."""
+        self.stage.wait("the queue to be empty", lambda: not self._busy())
+
+    def _busy(self) -> bool:
+        now = self.stage.house.now()
+        with self.stage.house.database.read() as connection:
+            leased = connection.execute(select(Task.id).where(Task.state == "leased").limit(1)).first()
+            return leased is not None or outbox.due(connection, now) > 0
+
+    def _count(self, column: Any, *which: Any) -> int:
+        with self.stage.house.database.read() as connection:
+            return int(connection.execute(select(func.count(column)).where(*which)).scalar_one())
+
+    def _echoed(self) -> int:
+        """Count items sent whose origin is the agency: there must be none (R-OP-04)."""
+        own = select(LedgerEntry.id).where(LedgerEntry.origin == "agency")
+        return self._count(TransferItem.entry_id, TransferItem.entry_id.in_(own))
+
+
+def play(
+    base: Settings,
+    say: Callable[[str], None],
+    *,
+    patience_seconds: float = 45.0,
+    state_file: Path | None = None,
+    stays: Callable[[Stage, dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Play the whole demo and return the numbers of its last line.
+
+    Args:
+        base: the operator's settings: home, database and queue server to use.
+        say: takes progress lines.
+        patience_seconds: longest wait for any one thing.
+        state_file: where to write the business state at the end (`gateway.demo.tally.state`).
+        stays: called at the end, with everything still running; the demo ends when it returns.
+
+    Raises:
+        DemoStuck: something that must happen did not.
+    """
+    wanted = creditors()
+    with set_stage(base, wanted, AFTERNOON, patience_seconds, say) as stage:
+        desks = {desk.creditor.key: desk for desk in office.open_desks(stage, wanted)}
+        say(f"{len(desks)} creditors, their agreements and a person set up")
+        with running(stage):
+            say(f"queue server, web, worker and scheduler run; panel at {stage.address}")
+            evening = Evening(stage, desks)
+            evening.first()
+            evening.money()
+            evening.second()
+            result = evening.result()
+            if state_file is not None:
+                state_file.write_text(json.dumps(tally.state(stage.house.database), indent=1, sort_keys=True))
+            if stays is not None:
+                stays(stage, result)
+    return result

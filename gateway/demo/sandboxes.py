@@ -1,0 +1,232 @@
+"""The agencies to practise with, as one process: a real SFTP server, and plugins' own sandboxes behind it.
+
+``kravport sandbox CONFIG`` runs it. The process never asks Kravport anything: it sees files arrive over SFTP, answers in
+the same mailboxes, and pushes what it was told to push to a webhook, signed. Orders such as "let this debtor pay" come
+as files in ``orders`` of an agency's folder and are answered by a file beside them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from hashlib import sha256
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import requests
+import structlog
+from standardwebhooks.webhooks import Webhook
+
+from gateway import clock
+from gateway.errors import ConfigurationError
+from gateway.hookspecs import ENTRY_POINT_GROUP
+
+_log = structlog.get_logger()
+
+LOOK_SECONDS = 0.1
+PUSH_SECONDS = 10
+READY = "ready.json"
+METHODS = frozenset(
+    {
+        "pay",
+        "overpay",
+        "pay_unallocated",
+        "reverse",
+        "refuse",
+        "write_payments",
+        "write_ocr_giro",
+        "write_camt054",
+        "balances",
+    }
+)
+"""What an order may ask for; a sandbox has more, but an order is a file and not a program."""
+
+
+@dataclass(slots=True)
+class Mailbox:
+    """One agency's folder: ``upload`` and ``download`` over SFTP, ``orders`` and ``outgoing`` for us alone."""
+
+    key: str
+    root: Path
+    password: str
+    agency: Any
+    pushes: tuple[str, ...]
+    pushing: set[str] = field(default_factory=set)
+
+    def work(self) -> None:
+        """Let the agency work; take out of the mailbox what is pushed instead, before SFTP can show it to anybody."""
+        self.agency.work(clock.now())
+        self._do_orders()
+        self.agency.work(clock.now())
+        for path in sorted((self.root / "download").iterdir()):
+            if path.name.startswith(self.pushes):
+                path.replace(self.root / "outgoing" / path.name)
+
+    def to_push(self) -> list[Path]:
+        """Return files that wait for the webhook and are not on their way."""
+        waiting = sorted((self.root / "outgoing").iterdir())
+        return [path for path in waiting if path.name not in self.pushing and not path.name.endswith(".part")]
+
+    def _do_orders(self) -> None:
+        for path in sorted((self.root / "orders").glob("*.json")):
+            answer = path.with_suffix(".done")
+            if not answer.exists():
+                _write(answer, self._obey(json.loads(path.read_text())))
+
+    def _obey(self, calls: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        results: list[Any] = []
+        for call in calls:
+            if call["method"] not in METHODS:
+                return {"error": f"no order {call['method']!r}", "results": results}
+            arguments = [_argument(value) for value in call.get("args", ())]
+            named = {name: _argument(value) for name, value in call.get("kwargs", {}).items()}
+            try:
+                results.append(getattr(self.agency, call["method"])(*arguments, **named))
+            except (ValueError, KeyError) as error:
+                return {"error": str(error), "results": results}
+        return {"error": "", "results": results}
+
+
+def serve(config: Path) -> None:
+    """Run the sandboxes of *config* until stopped.
+
+    The file holds ``root`` and ``agencies``: a list of objects with ``key`` (of the plugin, also the SFTP user),
+    ``password``, ``facts`` (for the plugin's ``make_sandbox``) and ``pushes`` (beginnings of file names that go by
+    webhook; its address and secret stand in ``webhook.json`` of the agency's folder). Port and host key are written to
+    ``ready.json``.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or a plugin has no sandbox.
+    """
+    try:
+        wanted = json.loads(config.read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{config}: {error}") from error
+    root = Path(wanted["root"])
+    boxes = {agency["key"]: _mailbox(root, agency) for agency in wanted["agencies"]}
+    asyncio.run(_serve(root, boxes))
+
+
+def _mailbox(root: Path, wanted: Mapping[str, Any]) -> Mailbox:
+    folder = root / wanted["key"]
+    for name in ("upload", "download", "orders", "outgoing"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    agency = _maker(wanted["key"])(folder, wanted["facts"])
+    return Mailbox(wanted["key"], folder, wanted["password"], agency, tuple(wanted.get("pushes", ())))
+
+
+def _maker(key: str) -> Callable[[Path, Mapping[str, Any]], Any]:
+    """Find ``make_sandbox`` beside the plugin that is registered as *key*: the gateway itself imports no plugin."""
+    for entry in entry_points(group=ENTRY_POINT_GROUP, name=key):
+        try:
+            maker: Callable[[Path, Mapping[str, Any]], Any] = import_module(f"{entry.module}.sandbox").make_sandbox
+        except (ImportError, AttributeError) as error:
+            raise ConfigurationError(f"plugin {key!r} ships no sandbox: {error}") from error
+        return maker
+    raise ConfigurationError(f"no agency plugin {key!r}")
+
+
+async def _serve(root: Path, boxes: Mapping[str, Mailbox]) -> None:
+    host_key = _host_key(root / "host-key")
+    async with await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_host_keys=[host_key],
+        server_factory=lambda: _Door(boxes),
+        sftp_factory=lambda channel: _Folder(channel, boxes),
+        allow_scp=False,
+    ) as server:
+        public = host_key.export_public_key().decode().strip()
+        _write(root / READY, {"port": server.get_port(), "host_key": public, "pid": os.getpid()})
+        _log.info("sandbox agencies ready", port=server.get_port(), agencies=sorted(boxes))
+        async with asyncio.TaskGroup() as pushes:
+            while True:
+                for box in boxes.values():
+                    box.work()
+                    for path in box.to_push():
+                        box.pushing.add(path.name)
+                        pushes.create_task(_push(box, path))
+                await asyncio.sleep(LOOK_SECONDS)
+
+
+class _Door(asyncssh.SSHServer):
+    """Lets each agency's client in with its password."""
+
+    def __init__(self, boxes: Mapping[str, Mailbox]) -> None:
+        self._boxes = boxes
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        return username in self._boxes and self._boxes[username].password == password
+
+
+class _Folder(asyncssh.SFTPServer):
+    """Shows a client its own mailbox and nothing above it."""
+
+    def __init__(self, channel: asyncssh.SSHServerChannel[bytes], boxes: Mapping[str, Mailbox]) -> None:
+        super().__init__(channel, chroot=os.fsencode(boxes[channel.get_extra_info("username")].root))
+
+
+async def _push(box: Mailbox, path: Path) -> None:
+    """Push one file until it is taken; the id stays the same, so that a repeated push is known as one."""
+    try:
+        if not await asyncio.to_thread(_post, box, path):
+            await asyncio.sleep(LOOK_SECONDS * 5)
+    finally:
+        box.pushing.discard(path.name)
+
+
+def _post(box: Mailbox, path: Path) -> bool:
+    webhook = json.loads((box.root / "webhook.json").read_text())
+    content = path.read_bytes()
+    message_id, moment = f"msg_{box.key}_{sha256(content).hexdigest()[:24]}", clock.now()
+    headers = {
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": Webhook(webhook["secret"]).sign(message_id, moment, content.decode()),
+        "Content-Type": "application/octet-stream",
+        "Content-Disposition": f'attachment; filename="{path.name}"',
+    }
+    try:
+        answer = requests.post(webhook["url"], data=content, headers=headers, timeout=PUSH_SECONDS)
+    except requests.RequestException as error:
+        _log.info("webhook unreachable", agency=box.key, file=path.name, error=type(error).__name__)
+        return False
+    _log.info("pushed", agency=box.key, file=path.name, status=answer.status_code)
+    if answer.ok:
+        path.unlink()
+    return answer.ok
+
+
+def _argument(value: Any) -> Any:
+    """Read the two kinds of value that JSON lacks: ``{"date": "2026-11-23"}`` and ``"@now"``."""
+    if isinstance(value, dict) and set(value) == {"date"}:
+        return date.fromisoformat(value["date"])
+    return clock.now() if value == "@now" else value
+
+
+def _host_key(file: Path) -> asyncssh.SSHKey:
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        asyncssh.generate_private_key("ssh-ed25519").write_private_key(file)
+        file.chmod(0o600)
+    return asyncssh.read_private_key(file)
+
+
+def _write(file: Path, content: object) -> None:
+    fresh = file.with_name(f"{file.name}.part")
+    fresh.write_text(json.dumps(content, default=_as_text))
+    fresh.replace(file)
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)

@@ -1,0 +1,1 @@
+"""Helpers for tests: of Kravport itself and of third-party plugins."""
