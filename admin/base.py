@@ -7,20 +7,21 @@ token (application-wide), a role, and calls one service.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from flask import Response, abort, flash, redirect, request, url_for
 from flask_admin import BaseView, expose
-from flask_admin.contrib.sqla import ModelView
+from flask_admin.model import BaseModelView
 from flask_security import current_user
 from flask_wtf import FlaskForm
 from werkzeug.wrappers import Response as BaseResponse
 
 from admin.access import may, may_open
 from admin.language import language
+from admin.paging import PAGE_ROWS
 from admin.texts import counted, text
 from gateway.db.tables import Base
 from gateway.domain.reasons import remedy, sentence
@@ -101,13 +102,13 @@ class _Closed:
         """Shown in the menu to those who may open it."""
         return self.is_accessible()
 
-    def inaccessible_callback(self, name: str, **_kwargs: Any) -> BaseResponse:
+    def inaccessible_callback(self, _name: str, /, **_kwargs: Any) -> BaseResponse:
         """Send strangers to the log-in page; tell others that the page is not theirs."""
         if not current_user.is_authenticated:
             return redirect(url_for("security.login", next=request.full_path if request.method == "GET" else None))
         abort(403)
 
-    def _handle_view(self, name: str, **kwargs: Any) -> BaseResponse | None:
+    def _handle_view(self, name: str, /, **kwargs: Any) -> BaseResponse | None:
         if not self.is_accessible():
             return self.inaccessible_callback(name, **kwargs)
         act_name = getattr(getattr(type(self), name), "_panel_act", None)
@@ -124,48 +125,51 @@ class PanelView(_Closed, BaseView):  # type: ignore[misc]  # the library has no 
         super().__init__(name=self.key, endpoint=ENDPOINT_PREFIX + self.key, url=self.key)
 
 
-class _Sessions:
-    """What Flask-Admin calls a database: lists open their own reading transaction, so there is no session to share."""
+class TableView(_Closed, BaseModelView):  # type: ignore[misc]  # the library has no types
+    """A list of one mapped table. Read only: Flask-Admin's own changing routes are taken away, not merely refused.
 
-    session = None
-
-
-class TableView(_Closed, ModelView):  # type: ignore[misc]  # the library has no types
-    """A list of one mapped table. Read only: Flask-Admin's own changing routes are taken away, not merely refused."""
+    It derives from Flask-Admin's neutral model view, not from the one for Flask-SQLAlchemy: that one wants a session of
+    its own that commits, pages by offset and imports a package we do not need (docs/adr/0020-login.md).
+    """
 
     model_class: type[Base]
     form = FlaskForm
     can_create = can_edit = can_delete = can_view_details = can_export = can_set_page_size = False
     simple_list_pager = True
-    page_size = 50
+    page_size = PAGE_ROWS
     create_view = edit_view = details_view = delete_view = action_view = ajax_lookup = ajax_update = export = None
 
     def __init__(self, house: House) -> None:
         self.house = house
-        super().__init__(
-            self.model_class, _Sessions(), name=self.key, endpoint=ENDPOINT_PREFIX + self.key, url=self.key
-        )
+        super().__init__(self.model_class, name=self.key, endpoint=ENDPOINT_PREFIX + self.key, url=self.key)
 
-    def get_list_columns(self) -> Sequence[tuple[str, str]]:
-        """Return no generic columns: each list has a template of its own."""
-        return []
+    def scaffold_list_columns(self) -> list[str]:
+        """Return the table's columns; lists have templates of their own and show what they choose."""
+        return [column.name for column in self.model_class.__table__.columns]
+
+    def scaffold_sortable_columns(self) -> dict[str, str]:
+        """Return none: a list is ordered by its key, so that any page of it is one step down an index."""
+        return {}
+
+    def scaffold_form(self) -> type[FlaskForm]:
+        """Return an empty form with a token: nothing is edited generically."""
+        return FlaskForm
+
+    def scaffold_list_form(self, *_args: Any, **_kwargs: Any) -> type[FlaskForm]:
+        """Return an empty form: nothing is edited in the list generically."""
+        return FlaskForm
+
+    def init_search(self) -> bool:
+        """Return False: each list searches by the indexes it has."""
+        return False
+
+    def get_pk_value(self, model: Any) -> Any:
+        """Return the row's id."""
+        return model.id
 
     def is_action_allowed(self, name: str) -> bool:
         """Allow none of Flask-Admin's actions; changes are `act` routes."""
         return False
-
-    def init_actions(self) -> None:
-        """Collect none of Flask-Admin's actions (mass delete would be one)."""
-        self._actions: list[Any] = []
-        self._actions_data: dict[str, Any] = {}
-
-    def get_list(self, *_args: Any, **_kwargs: Any) -> tuple[None, list[Any]]:
-        """Return what this page of the list shows, without counting (R: no list counts a whole table)."""
-        return None, list(self.listing(request.args).rows)
-
-    def listing(self, arguments: Mapping[str, str]) -> Any:
-        """Return an `admin.paging.Slice`; each list says how."""
-        raise NotImplementedError
 
     def render_list(self, template: str, slice_: Any, **context: Any) -> str:
         """Render the list with its pager."""

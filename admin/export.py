@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from flask import Response
+from flask import Response, stream_with_context
 
 from gateway.domain.money import format_minor
 
@@ -35,7 +35,7 @@ def amount_cell(minor: int, currency: str, language: str) -> str:
 def csv_response(name: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
     """Return *rows* as a streamed download called ``name.csv`` (semicolons, UTF-8 with mark, at most `ROWS_MAX`)."""
     headers = {"Content-Disposition": f'attachment; filename="{name}.csv"'}
-    return Response(_lines(header, rows), mimetype="text/csv; charset=utf-8", headers=headers)
+    return Response(stream_with_context(_lines(header, rows)), mimetype="text/csv; charset=utf-8", headers=headers)
 
 
 def _lines(header: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:

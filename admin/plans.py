@@ -66,3 +66,8 @@ class Plans:
         query = select(func.max(AuditEvent.number)).where(AuditEvent.creditor_id == creditor_id)
         with self._house.database.read() as connection:
             return int(connection.execute(query).scalar_one() or 0)
+
+
+def next_at(plan: Plan, now: datetime) -> datetime:
+    """Return when the agreement next transfers: as scheduled, or the next cut-off where that moment has just passed."""
+    return plan.next_run_at if plan.next_run_at and plan.next_run_at > now else plan.cutoff

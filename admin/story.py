@@ -45,8 +45,9 @@ def story(
         for row in members
         if row.linked_at and row.id != entry.id
     ]
-    steps.sort(key=lambda step: step.at or entry.received_at, reverse=True)
-    return [*_next(planned, language), *steps]
+    # An answer in the same second as its question stands above it: later things were added later.
+    newest_first = sorted(reversed(steps), key=lambda step: step.at or entry.received_at, reverse=True)
+    return [*_next(planned, language), *newest_first]
 
 
 def _from(entry: Row[Any], language: str) -> str:

@@ -44,6 +44,11 @@ def open_house(url: str, clock: Clock) -> House:
     return House(database, Agencies.load(), SecretBox("k" * 40), lambda: None, clock)
 
 
+def attach(url: str, clock: Clock) -> House:
+    """Return a house on a database that `open_house` made before."""
+    return House(Database(url), Agencies.load(), SecretBox("k" * 40), lambda: None, clock)
+
+
 def creditor(house: House, root: Path, *, posts_automatically: bool = True, agency: str = "lowell") -> tuple[int, int]:
     """Add a creditor with one active ledger agreement; return both ids."""
     creditor_id = creditors.add_creditor(

@@ -28,7 +28,7 @@ from gateway.db.heartbeat import beat
 from gateway.db.outbox import Leased
 from gateway.errors import GatewayError
 from gateway.queueing import connect, queue
-from gateway.services import delivery, inbound, schedule, transfer
+from gateway.services import delivery, evening, inbound, schedule
 from gateway.services.house import House
 
 _log = structlog.get_logger()
@@ -43,7 +43,7 @@ def handlers(house: House) -> Mapping[str, outbox.Handler]:
     """Return what is done for each topic of the outbox: take an id, call one service."""
 
     def run(task: Leased) -> None:
-        transfer.run_evening(house, task.ref_id, date.fromisoformat(task.part))
+        evening.make_evening(house, task.ref_id, date.fromisoformat(task.part))
 
     return {
         "run": run,

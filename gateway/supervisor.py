@@ -23,7 +23,7 @@ from gateway.queueing import die_with_parent, start_embedded
 
 _log = structlog.get_logger()
 
-BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+BACKOFF_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 """Pauses before the first, second … restart of a process that dies again and again."""
 STEADY_SECONDS = 30
 """A process that lived this long starts with the shortest pause again."""

@@ -86,8 +86,8 @@ def envelopes(creditor_ids: Sequence[int]) -> Select[Any]:
     )
 
 
-def envelope_items(connection: Connection, envelope_id: int, after: int, limit: int) -> list[Row[Any]]:
-    """Return items of an envelope with the agency's answer, in the order they were written, past id *after*."""
+def envelope_items(connection: Connection, envelope_id: int, after: str, limit: int) -> list[Row[Any]]:
+    """Return items of an envelope with the agency's answer, by item id, past *after*."""
     query = (
         select(
             TransferItem.entry_id.label("id"),

@@ -203,7 +203,7 @@ def items_of(connection: Connection, entry_ids: Sequence[int], creditor_id: int)
         .join(LedgerEntry, LedgerEntry.id == item.entry_id)
         .outerjoin(Envelope, Envelope.id == item.envelope_id)
         .where(item.agreement_id.in_(mine), item.entry_id.in_(entry_ids))
-        .order_by(item.id)
+        .order_by(item.version, item.entry_id)
     )
     return list(connection.execute(query))
 

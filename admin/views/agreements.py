@@ -13,7 +13,7 @@ from admin import present
 from admin.access import person, tenant, tenant_ids
 from admin.base import TableView, act, done, go_back, not_found_unless, page
 from admin.language import language
-from admin.plans import Plans
+from admin.plans import Plans, next_at
 from admin.queries import agencies
 from admin.status import AGREEMENT, envelope_pill
 from admin.texts import text
@@ -197,7 +197,7 @@ class AgreementsView(TableView):
             at = present.moment(run.cutoff, spoken, row.time_zone)
             said = [text(spoken, "agreement.last", at=at, n=run.invoices_sent + run.items_sent)]
         if plan is not None and plan.next_run_at is not None:
-            at = present.moment(plan.next_run_at, spoken, row.time_zone)
+            at = present.moment(next_at(plan, self.house.now()), spoken, row.time_zone)
             n = plan.invoice_count + plan.item_count
             said.append(text(spoken, "agreement.next", at=at, n=n, held=len(plan.held)))
             if n == 0 and not plan.held:

@@ -58,11 +58,10 @@ class EnvelopesView(TableView):
         """Show one envelope: its content, or with ``?show=receipt`` the answer per item."""
         row = self._own(envelope_id)
         shows_receipt = request.args.get("show") == "receipt"
-        after = request.args.get("item", "")
         with self.house.database.read() as connection:
             task = agencies.task_of(connection, "deliver", envelope_id)
             items = agencies.envelope_items(
-                connection, envelope_id, int(after) if after.isdecimal() else 0, ITEMS_PER_PAGE + 1
+                connection, envelope_id, request.args.get("item", "")[:200], ITEMS_PER_PAGE + 1
             )
         content = None
         if not shows_receipt:
@@ -75,7 +74,7 @@ class EnvelopesView(TableView):
                 pill=envelope_pill(row.state, row.receipt_due_at, self.house.now()),
                 item_pills=ITEM,
                 items=items[:ITEMS_PER_PAGE],
-                more_items=items[ITEMS_PER_PAGE - 1].id if len(items) > ITEMS_PER_PAGE else None,
+                more_items=items[ITEMS_PER_PAGE - 1].item_id if len(items) > ITEMS_PER_PAGE else None,
                 content=content,
                 shows_receipt=shows_receipt,
                 task=task,

@@ -29,13 +29,10 @@ class InvoiceActs:
 
     house: House
     endpoint: str
+    render: Any
 
     def own_entry(self, entry_id: int) -> Row[Any]:
         """Return an entry of a creditor the person may see; 404 otherwise."""
-        raise NotImplementedError
-
-    def render(self, template: str, **context: Any) -> str:
-        """Render a template of the panel."""
         raise NotImplementedError
 
     @page("/<int:entry_id>")

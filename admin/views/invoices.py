@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Response, current_app, request
 from sqlalchemy import Connection, Row, Select
-from zoneinfo import ZoneInfo
 
 from admin import present
 from admin.access import person, tenant, tenant_ids
@@ -17,7 +17,7 @@ from admin.base import TableView, act, chosen_ids, done, go_back, not_found_unle
 from admin.export import amount_cell, csv_response
 from admin.language import language
 from admin.paging import Slice, address, slice_of
-from admin.plans import Plans
+from admin.plans import Plans, next_at
 from admin.queries import books
 from admin.shell import sentence
 from admin.status import INVOICE, Pill
@@ -224,7 +224,7 @@ class InvoicesView(InvoiceActs, TableView):
     def _next_run(self, ids: Sequence[int]) -> str:
         plans: Plans = current_app.extensions["kravport_plans"]
         due = [
-            (plan.next_run_at, tenant(agreement.creditor_id).time_zone)
+            (next_at(plan, self.house.now()), tenant(agreement.creditor_id).time_zone)
             for agreement, plan in plans.of_creditors(ids)
             if plan.next_run_at
         ]

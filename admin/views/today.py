@@ -16,7 +16,7 @@ from admin.access import may_open, person, tenant_ids
 from admin.base import ENDPOINT_PREFIX, _Closed, page
 from admin.held import HeldGroup, grouped
 from admin.language import language
-from admin.plans import Plans
+from admin.plans import Plans, next_at
 from admin.queries import agencies, books
 from admin.status import Pill, envelope_pill
 from gateway.db.tables import Agreement
@@ -56,6 +56,7 @@ class TodayView(_Closed, AdminIndexView):  # type: ignore[misc]  # the library h
     """The first page."""
 
     key = "today"
+    index = None  # Flask-Admin's own first page would answer in front of ours
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -86,7 +87,8 @@ class TodayView(_Closed, AdminIndexView):  # type: ignore[misc]  # the library h
                 place_of=_place_of,
                 heading=present.long_day(now.astimezone(ZoneInfo(_zone())).date(), language()),
                 now=now,
-                next_run=_next_run(rows),
+                next_run=(first := _next_run(rows, now)),
+                next_at=next_at(first.plan, now) if first else None,
                 mendable=_mendable(held),
                 left=lambda until: present.duration(until - now, language()),
                 **facts,
@@ -115,9 +117,8 @@ def _facts(connection: Connection, ids: tuple[int, ...], now: datetime) -> dict[
     }
 
 
-def _next_run(rows: list[Tonight]) -> Tonight | None:
-    due = [row for row in rows if row.plan.next_run_at]
-    return min(due, key=lambda row: row.plan.next_run_at or row.plan.cutoff, default=None)
+def _next_run(rows: list[Tonight], now: datetime) -> Tonight | None:
+    return min((row for row in rows if row.plan.next_run_at), key=lambda row: next_at(row.plan, now), default=None)
 
 
 def _mendable(held: list[HeldGroup]) -> int:

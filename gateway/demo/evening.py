@@ -12,9 +12,9 @@ from sqlalchemy import func, select
 
 from gateway.config import Settings
 from gateway.db import outbox
-from gateway.db.tables import Claim, Envelope, InboundFile, LedgerEntry, Task, TransferItem, TransferRun
+from gateway.db.tables import Claim, Envelope, InboundFile, LedgerEntry, RunHold, Task, TransferItem, TransferRun
 from gateway.demo import office, tally
-from gateway.demo.ledger import creditors, first_day, second_day
+from gateway.demo.ledger import LEFT_FOR_TOMORROW, creditors, first_day, second_day
 from gateway.demo.office import Desk
 from gateway.demo.stage import Stage, running, set_stage
 from gateway.jobs import fetch_now
@@ -113,8 +113,9 @@ class Evening:
         r = TransferRun
         which = (r.agreement_id == desk.agreement_id, r.business_date == date.fromisoformat(day))
         with self.stage.house.database.read() as connection:
-            row = connection.execute(select(r.invoices_sent, r.items_sent, r.held + r.excluded).where(*which)).one()
-        return row[0], row[1], row[2]
+            row = connection.execute(select(r.id, r.invoices_sent, r.items_sent).where(*which)).one()
+            holds = connection.execute(select(func.count()).where(RunHold.run_id == row.id)).scalar_one()
+        return row.invoices_sent, row.items_sent, holds
 
     def _all_delivered(self) -> bool:
         self._ask_about_doubt()
@@ -173,6 +174,7 @@ class Evening:
             select(name, Claim.told_minor)
             .join(LedgerEntry, LedgerEntry.id == Claim.entry_id)
             .where(Claim.agreement_id == desk.agreement_id, Claim.state != "rejected", Claim.told_minor > 0)
+            .where(LedgerEntry.number.not_in(LEFT_FOR_TOMORROW))
             .order_by(LedgerEntry.number)
         )
         with self.stage.house.database.read() as connection:

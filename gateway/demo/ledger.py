@@ -17,6 +17,8 @@ Record = dict[str, Any]
 _BOOKED = ("2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20")
 _DUE = ("2026-11-30", "2026-12-01", "2026-12-02", "2026-12-03", "2026-12-04")
 SECOND_DAY = "2026-11-24"
+LEFT_FOR_TOMORROW = frozenset({"10010", "10018", "10021", "20015", "30002"})
+"""Invoices that nobody pays on the first evening, because something else happens to them on the second."""
 
 
 @dataclass(frozen=True, slots=True)

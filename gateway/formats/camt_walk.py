@@ -1,7 +1,7 @@
 """A walk over a camt document that stops only at the elements of the tree (`camt_paths`).
 
-The XML parser reads the document; transactions of a shape seen before are leapt over by `camt_shapes`. A leap begins
-only where the parser has just read the end of a transaction and holds nothing back, so that what follows is content.
+The XML parser reads the document; transactions and entries of a shape seen before are leapt over by `camt_shapes`. A
+leap begins only where the parser has just read the end of one and holds nothing back, so that what follows is content.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from gateway.formats.camt_shapes import Shape, learn
 from gateway.formats.xmltree import MAX_DEPTH, TooDeep, feed, safe_parser
 
 MAX_SHAPES = 32
-"""Shapes kept. A bank uses a handful; a file with more of them is read by the parser alone."""
+"""Shapes kept of each kind. A bank uses a handful; a file with more of them is read by the parser alone."""
+
+LEAPT = frozenset({"transaction", "entry"})
+"""Groups that are leapt over: many payments in one entry, or many entries with one payment each."""
 
 MAX_TEXTS = 10_000
 """Repetitions of one text in one transaction. Banks send at most a few hundred."""
 
-_END = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?TxDtls>")
+_END = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?(?:TxDtls|Ntry)>")
 _ENCODINGS = {"": True, "utf-8": True, "iso-8859-1": False}
 """Charsets in which a tag is the same bytes as in ASCII, and whether they are UTF-8."""
 
@@ -42,12 +45,13 @@ class Walk:
         self._pieces: list[str] = []
         self.root = ""
         self._depth = self._document_depth = 0
-        self._fed = self.skipped_lines = 0
-        self._began = self._ended = -1  # where the parser saw the last transaction begin and end
-        self._is_between = False
-        self._node: _Node | None = None
+        self._fed = self._leapt = self.skipped_lines = 0
+        self._began = dict.fromkeys(LEAPT, -1)  # where the parser saw the last of each begin
+        self._ended, self._last = -1, ""  # where it saw the last one end, and which that was
+        self._between = ""  # which of them may follow here; empty where the parser must read on
+        self._nodes: dict[str, _Node] = {}
         self._prefix = ""
-        self._shapes: list[Shape] = []
+        self._shapes: dict[str, list[Shape]] = {name: [] for name in LEAPT}
 
     @property
     def line(self) -> int:
@@ -75,29 +79,32 @@ class Walk:
 
     def _take(self, data: bytes) -> int:
         """Read *data*, leaping where possible; return how many bytes the parser was given."""
-        before, position = self._fed, 0
+        before, position, origin = self._fed, 0, self._fed  # origin: where in the parser's count *data* would begin
         text = data.decode("latin-1")
         while position < len(data):
-            if self._is_between:
-                position = self._leap(text, position)
+            if self._between:
+                stop = self._leap(text, position)
+                origin, position = self._fed - stop, stop
             found = _END.search(data, position) if self._leaps and self._is_utf8 is not None else None
             stop = found.end() if found else len(data)
-            start = self._fed
             self._parser.Parse(data[position:stop], False)
             self._fed += stop - position
-            self._is_between = found is not None and self._ended - start == found.start() - position
-            if self._is_between and self._began >= start and len(self._shapes) < MAX_SHAPES:
-                self._learn(text[position + self._began - start : stop])
+            self._between = self._last if found and self._ended - origin == found.start() else ""
+            began = self._began.get(self._between, -1) - origin
+            if self._between and began >= max(0, self._leapt - origin):
+                self._learn(text[began:stop])
             position = stop
         return self._fed - before
 
     def _learn(self, raw: str) -> None:
-        shape = learn(raw, self._node, self._prefix)
-        if shape and shape.match(raw, 0):
-            self._shapes.insert(0, shape)
+        shapes = self._shapes[self._between]
+        if len(shapes) < MAX_SHAPES and not any(shape.match(raw, 0) for shape in shapes):
+            shape = learn(raw, self._nodes[self._between], self._prefix)
+            if shape and shape.match(raw, 0):
+                shapes.insert(0, shape)
 
     def _leap(self, text: str, position: int) -> int:
-        """Read transactions of known shapes from *position* on; return where they end."""
+        """Read what has a known shape from *position* on; return where it ends."""
         while shape_and_match := self._match(text, position):
             shape, found = shape_and_match
             groups, raw = found.groups(), found[0]
@@ -108,13 +115,14 @@ class Walk:
                     return position  # the parser says where
                 groups = tuple([group if group.isascii() else group.encode("latin-1").decode() for group in groups])
             position = found.end()
+            self._leapt = self._fed
             self.skipped_lines += raw.count("\n")
             shape.file(groups)
         return position
 
     def _match(self, text: str, position: int) -> tuple[Shape, re.Match[str]] | None:
         """Return the shape that fits at *position*, and move it to the front: payments of one kind come in runs."""
-        shapes = self._shapes
+        shapes = self._shapes[self._between]
         for index, shape in enumerate(shapes):
             found = shape.match(text, position)
             if found:
@@ -159,7 +167,7 @@ class Walk:
         values: Values = {}
         groups: list[Values] = []
         currency, skipped = "", 0
-        self._prefix, self._shapes = f"{namespace} " if namespace else "", []
+        self._prefix, self._shapes = f"{namespace} " if namespace else "", {name: [] for name in LEAPT}
 
         def start(name: str, attributes: dict[str, str]) -> None:
             nonlocal node, values, currency
@@ -176,8 +184,8 @@ class Walk:
             elif child.is_group:
                 groups.append(values)
                 values = {}
-                if child.name == "transaction":
-                    self._began, self._node = parser.CurrentByteIndex, child
+                if child.name in LEAPT:
+                    self._began[child.name], self._nodes[child.name] = parser.CurrentByteIndex, child
                 if child.open:
                     child.open(values)
 
@@ -194,8 +202,8 @@ class Walk:
                 else:
                     values[key] = (text, currency) if node.has_currency else text
             elif node.is_group:
-                if node.name == "transaction":
-                    self._ended = parser.CurrentByteIndex
+                if node.name in LEAPT:
+                    self._ended, self._last = parser.CurrentByteIndex, node.name
                 if node.close:
                     node.close(values)
                 if not nodes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -17,8 +18,9 @@ from sqlalchemy import Connection, select, update
 from gateway.db import audit
 from gateway.db.bulk import batches, insert_rows, refresh_statistics, table_of, take_ids
 from gateway.db.ledger_sql import IN_LIST_MAX, agreements_to_look, queue_groups, refresh_open
-from gateway.db.tables import Creditor, Customer, LedgerEntry
+from gateway.db.tables import Agreement, Creditor, Customer, LedgerEntry
 from gateway.domain.exchange import Finding, Severity
+from gateway.domain.identifiers import account_key
 from gateway.domain.ledger import (
     CustomerRecord,
     EntryKind,
@@ -31,7 +33,7 @@ from gateway.domain.ledger import (
 from gateway.errors import DataError
 from gateway.services.cards import agreement_of, refresh_checks
 from gateway.services.house import House
-from gateway.services.regroup import regroup
+from gateway.services.regroup import Regrouping, regroup_all
 
 BATCH = 2000
 REJECTED_MAX = 1000
@@ -47,7 +49,9 @@ _ENTRY_COLUMNS = (
     "line_number", "text", "credits", "credits_number", "reverses", "counter_account", "is_bank", "bank_reference",
     "paid_from_account", "charge_kind", "hold_code", "document_form", "group_id", "open_minor", "closed_at",
     "do_not_transfer", "do_not_transfer_by", "do_not_transfer_at", "reminder_number", "received_at", "content_hash",
+    "origin",
 )  # fmt: skip
+_MANUAL = frozenset({EntryKind.OTHER, EntryKind.WRITE_OFF})
 _COUNTED_DIGITS = 18
 """A longer reminder number of the source is a name, not a count, and cannot meet ours."""
 _FIXED = ("kind", "amount_minor", "currency", "booked")
@@ -229,8 +233,24 @@ class _Reading:
             else:
                 new.append((record, customer.id))
         self._insert_entries(new)
+        self._warn_of_half_marked(last.values(), known)
         self._reversals([record for record, _ in new if record.reverses])
         self.result.entries += len(last)
+
+    def _warn_of_half_marked(self, records: Iterable[tuple[str, EntryRecord]], known: Mapping[str, Any]) -> None:
+        """Say of a write-off voucher that some of its lines are marked and others not (R-VL-05); it is taken anyway."""
+        vouchers: dict[str, list[tuple[str, bool]]] = {}
+        for place, r in records:
+            if r.voucher_number and r.kind in _MANUAL and not r.is_bank and r.amount_minor < 0:
+                row = known.get(r.external_id)
+                is_marked = r.do_not_transfer or bool(row and row.do_not_transfer)
+                vouchers.setdefault(r.voucher_number, []).append((place, is_marked))
+        for voucher, lines in vouchers.items():
+            unmarked = [place for place, is_marked in lines if not is_marked]
+            if unmarked and len(unmarked) < len(lines):
+                self.result.findings.append(
+                    Finding(Severity.WARNING, "writeoff.line_not_marked", unmarked[0], voucher, {"voucher": voucher})
+                )
 
     def _insert_entries(self, new: Sequence[tuple[EntryRecord, int]]) -> None:
         ids = take_ids(self.connection, len(new))
@@ -255,8 +275,20 @@ class _Reading:
             self.now if invoiced else None, r.voucher_number, r.voucher_kind, r.line_number, r.text, list(r.credits),
             r.credits[0] if len(r.credits) == 1 else "", r.reverses, r.counter_account, r.is_bank, r.bank_reference,
             r.paid_from_account, r.charge_kind, r.hold_code, r.document_form, entry_id, open_minor, None, *marked,
-            r.reminder_number, self.now, _hash(r),
+            r.reminder_number, self.now, _hash(r), self._origin(r),
         )  # fmt: skip
+
+    def _origin(self, record: EntryRecord) -> str:
+        """Money from an agency's own account is the agency's: it knows of it, and is never told (R-OP-04)."""
+        account = record.paid_from_account
+        is_agencys = bool(account) and account_key(account) in self._agency_accounts
+        return "agency" if is_agencys else "creditor"
+
+    @cached_property
+    def _agency_accounts(self) -> frozenset[str]:
+        query = select(Agreement.agency_accounts).where(Agreement.creditor_id == self.creditor_id)
+        lists = self.connection.execute(query).scalars()
+        return frozenset(account_key(account) for accounts in lists for account in accounts)
 
     def _change_entry(self, place: str, row: Any, record: EntryRecord, customer_id: int) -> None:
         if row.content_hash == _hash(record):
@@ -272,7 +304,7 @@ class _Reading:
                 self.reject(place, "customer or order_status", "may not change once invoiced", record.external_id)
                 return
         values = dict(zip(_ENTRY_COLUMNS, self._entry_row(row.id, record, customer_id), strict=True))
-        for name in ("id", "group_id", "received_at", "closed_at", "open_minor"):
+        for name in ("id", "group_id", "received_at", "closed_at", "open_minor", "origin"):
             del values[name]
         if row.invoiced_at is not None:
             values["invoiced_at"] = row.invoiced_at
@@ -325,11 +357,11 @@ class _Reading:
                 self.reject(place, "entries", reason, fault or twice)
                 continue
             wanted.append((external_id, [named[entry] for entry in record.entries], current.get(external_id, [])))
-        for external_id, members, before in wanted:
-            touched = regroup(self.connection, external_id, members, before, self.now)
+        links = [Regrouping(external_id, members, before) for external_id, members, before in wanted]
+        for link, touched in zip(links, regroup_all(self.connection, links, self.now), strict=True):
             self.touched |= touched
             self.fresh -= touched
-            name = "changed" if touched and before else "created" if touched else "unchanged"
+            name = "changed" if touched and link.before else "created" if touched else "unchanged"
             setattr(self.result, name, getattr(self.result, name) + 1)
         self.result.links += len(last)
 

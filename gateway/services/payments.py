@@ -36,6 +36,7 @@ from gateway.db.tables import Claim, IncomingPayment, LedgerEntry, StagedPayment
 from gateway.db.tables import InboundFile as FileRow
 from gateway.db.tables.base import Instant
 from gateway.domain.exchange import Agreement, Direction, Finding, Payment, PaymentStream, Severity
+from gateway.errors import DeliveryError
 from gateway.services.cards import finding_json
 from gateway.services.house import House
 from gateway.services.posting_sql import post_file
@@ -65,6 +66,10 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream) -
         row = connection.execute(select(FileRow.state).where(FileRow.id == file.id).with_for_update()).one()
         if row.state != "reading":
             return
+        staged = select(func.count()).select_from(_S).where(_S.c.file_id == file.id)
+        if connection.execute(staged).scalar_one() != totals["transactions"]:
+            # Another worker took this file over while we were away: it wiped our rows and stages its own.
+            raise DeliveryError("the file is being read by another worker")
         refresh_statistics(connection, totals["transactions"], StagedPayment)
         findings = [*stream.findings, *_drop_known(connection, file)]
         _match(connection, file, agreement)
@@ -276,6 +281,7 @@ def _difference(agreement: Agreement) -> ColumnElement[str]:
     return case(
         (~_S.c.posts, _S.c.why_not),
         (_S.c.difference != "", _S.c.difference),
+        (_is_outgoing(), "payment.outgoing"),
         (and_(_S.c.entry_id.is_(None), named), "difference.not_in_ledger"),
         (_S.c.entry_id.is_(None), "difference.unidentified"),
         (or_(_S.c.is_reversal, _S.c.direction == Direction.DEBIT.value), "payment.reversal"),
@@ -283,11 +289,17 @@ def _difference(agreement: Agreement) -> ColumnElement[str]:
         (_S.c.principal_minor == 0, "payment.no_principal"),
         (and_(_E.c.open_minor == 0, is_credited), "difference.zero_by_credit"),
         (_E.c.open_minor == 0, "difference.zero_by_payment"),
+        (~select(literal(1)).where(at_agency).exists(), "payment.item_not_transferred"),
         (_E.c.open_minor < _S.c.principal_minor, "difference.our_balance_lower"),
         (_E.c.open_minor > _S.c.principal_minor, "difference.our_balance_higher"),
-        (~select(literal(1)).where(at_agency).exists(), "payment.item_not_transferred"),
         else_="",
     )
+
+
+def _is_outgoing() -> ColumnElement[bool]:
+    """Money that left the account and names nothing of ours (a fee, a payout) is no incoming payment."""
+    debit = and_(_S.c.direction == Direction.DEBIT.value, ~_S.c.is_reversal)
+    return and_(debit, _S.c.entry_id.is_(None), _S.c.difference == "", _S.c.reference == "")
 
 
 def _show(connection: Connection, file: Any, agreement: Agreement, now: datetime) -> None:
@@ -300,7 +312,7 @@ def _show(connection: Connection, file: Any, agreement: Agreement, now: datetime
     automatic = connection.execute(query).scalar_one()
     kept = [_S.c[name] for name in _SHARED if name not in {"state", "difference"}]
     state = case(
-        (~_S.c.posts, "ignored"),
+        (or_(~_S.c.posts, _is_outgoing()), "ignored"),
         (and_(_S.c.entry_id.is_not(None), _S.c.difference == ""), "proposed"),
         else_="unmatched",
     )

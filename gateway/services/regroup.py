@@ -3,52 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
-from gateway.db.bulk import batches
+from gateway.db.bulk import batches, table_of
 from gateway.db.ledger_sql import IN_LIST_MAX
 from gateway.db.tables import LedgerEntry
 from gateway.domain.ledger import EntryKind
+
+_E = table_of(LedgerEntry)
+
+
+@dataclass(frozen=True, slots=True)
+class Regrouping:
+    """One link as it shall be: *members* belong together; those of *before* not among them stand alone again.
+
+    *link_ref* is the source's id of the group; *members* and *before* are rows of ledger entries.
+    """
+
+    link_ref: str
+    members: Sequence[Any]
+    before: Sequence[Any] = ()
 
 
 def regroup(
     connection: Connection, link_ref: str, members: Sequence[Any], before: Iterable[Any], now: datetime
 ) -> set[int]:
-    """Make *members* one link group; those of *before* that are no longer among them stand alone again.
+    """Make one link; see `regroup_all`. Return ids of every group that lost or won a member."""
+    return regroup_all(connection, [Regrouping(link_ref, members, tuple(before))], now)[0]
+
+
+def regroup_all(connection: Connection, links: Sequence[Regrouping], now: datetime) -> list[set[int]]:
+    """Make many links that share no entry, in a few statements.
 
     Args:
         connection: the caller's transaction.
-        link_ref: the source's id of the group.
-        members: rows of ledger entries that belong together from now on.
-        before: rows that the source's id named until now.
+        links: what shall be.
         now: moment of the link; an entry that moves becomes ready at this moment (R-LS-05).
 
     Returns:
-        Ids of every group that lost or won a member, empty when nothing changed.
+        Per link the ids of every group that lost or won a member, empty when nothing changed.
     """
-    anchor = _anchor(members)
-    moving = [row for row in members if row.group_id != anchor]
-    renamed = [row for row in members if row.group_id == anchor and row.link_ref != link_ref]
-    leaving = [row for row in before if row.id not in {member.id for member in members}]
-    touched = {row.group_id for row in (*moving, *leaving)} | {anchor for _ in moving} | {row.id for row in leaving}
-    for some in batches([row.id for row in moving], IN_LIST_MAX):
-        connection.execute(
-            update(LedgerEntry)
-            .where(LedgerEntry.id.in_(some))
-            .values(group_id=anchor, link_ref=link_ref, linked_at=now)
-        )
-    for some in batches([row.id for row in renamed], IN_LIST_MAX):
+    moves: list[dict[str, Any]] = []
+    renamed: list[dict[str, Any]] = []
+    leaving: list[int] = []
+    touched = [_plan(link, moves, renamed, leaving) for link in links]
+    this = _E.c.id == bindparam("b_id")
+    if moves:
+        move = update(_E).where(this).values(group_id=bindparam("b_group"), link_ref=bindparam("b_ref"), linked_at=now)
+        connection.execute(move, moves)
+    if renamed:
         # The source gave the same group another id (24SevenOffice does so at every link): nothing happened (L4).
-        connection.execute(update(LedgerEntry).where(LedgerEntry.id.in_(some)).values(link_ref=link_ref))
-    for some in batches([row.id for row in leaving], IN_LIST_MAX):
-        connection.execute(
-            update(LedgerEntry)
-            .where(LedgerEntry.id.in_(some))
-            .values(group_id=LedgerEntry.id, link_ref="", linked_at=now)
-        )
+        connection.execute(update(_E).where(this).values(link_ref=bindparam("b_ref")), renamed)
+    for some in batches(leaving, IN_LIST_MAX):
+        alone = update(_E).where(_E.c.id.in_(some)).values(group_id=_E.c.id, link_ref="", linked_at=now)
+        connection.execute(alone)
+    return touched
+
+
+def _plan(link: Regrouping, moves: list[dict[str, Any]], renamed: list[dict[str, Any]], leaving: list[int]) -> set[int]:
+    """Add what one link needs to the lists; return the groups it touches."""
+    anchor = _anchor(link.members)
+    touched: set[int] = set()
+    for row in link.members:
+        change = {"b_id": row.id, "b_ref": link.link_ref}
+        if row.group_id != anchor:
+            moves.append(change | {"b_group": anchor})
+            touched |= {row.group_id, anchor}
+        elif row.link_ref != link.link_ref:
+            renamed.append(change)
+    staying = {member.id for member in link.members}
+    for row in link.before:
+        if row.id not in staying:
+            leaving.append(row.id)
+            touched |= {row.group_id, row.id}
     return touched
 
 

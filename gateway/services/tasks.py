@@ -30,5 +30,7 @@ def retry(house: House, task_id: int, actor: str) -> None:
             connection.execute(
                 update(Envelope).where(Envelope.id == row.ref_id, Envelope.state == "failed").values(state="sealed")
             )
-        audit.record(connection, 0, house.now(), actor, "task.retried", "task", task_id, topic=row.topic, ref=row.ref_id)
+        audit.record(
+            connection, 0, house.now(), actor, "task.retried", "task", task_id, topic=row.topic, ref=row.ref_id
+        )
     house.ring()

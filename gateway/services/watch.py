@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
-from gateway.db.tables import Agreement, Envelope, InboundFile, IncomingPayment, Task
+from gateway.db.tables import Agreement, Envelope, InboundFile, IncomingPayment, Task, TransferItem
 from gateway.services.house import House
 
 UNSENT_AFTER = timedelta(minutes=15)
@@ -36,6 +37,8 @@ def alarms(house: House, creditor_ids: Sequence[int] | None = None) -> tuple[Ala
         mine = Agreement.creditor_id.in_(creditor_ids) if creditor_ids is not None else Agreement.id == Agreement.id
         found = [
             *_envelopes(connection, now, mine),
+            *_rejected(connection, mine),
+            *_gaps(connection, mine),
             *_runs(connection, now, mine),
             *_files(connection, mine),
             *_tasks(connection, mine),
@@ -79,6 +82,66 @@ def _envelope_fault(row: Any, now: datetime) -> tuple[str, datetime]:
     return "", now
 
 
+def _rejected(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Alarm]:
+    """Yield files of which the agency refused something that has not been sent anew."""
+    e, t = Envelope, TransferItem
+    query = (
+        select(
+            e.id, e.receipt_at, e.filename, e.last_error, Agreement.creditor_id, Agreement.display_name,
+            func.min(t.reason_text).label("reason"),
+        )
+        .join(Agreement, Agreement.id == e.agreement_id)
+        .join(t, (t.envelope_id == e.id) & (t.state == "rejected") & t.is_current)
+        .where(mine, e.state.in_(("partly", "rejected")))
+        .group_by(e.id, e.receipt_at, e.filename, e.last_error, Agreement.creditor_id, Agreement.display_name)
+        .order_by(e.id.desc())
+        .limit(ALARMS_MAX)
+    )  # fmt: skip
+    for row in connection.execute(query):
+        values = {"agency": row.display_name, "file": row.filename, "reason": row.last_error or row.reason}
+        yield Alarm("receipt.rejected", "envelope", row.id, row.creditor_id, row.receipt_at, values)
+
+
+_NUMBERED = re.compile(r"(?P<series>.+)\.(?P<number>[0-9]{3})")
+"""How agencies number their files: ``payments.041``. After 999 comes 1."""
+_NUMBERS = 999
+_LOOKED_AT = 400
+"""Latest files looked at for gaps: months of an agreement, and one page of memory."""
+
+
+def _gaps(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Alarm]:
+    """Yield numbers that an agency's files left out; one that comes late fills its gap (R-OP-12)."""
+    f = InboundFile
+    query = (
+        select(f.id, f.agreement_id, f.creditor_id, f.filename, f.received_at)
+        .join(Agreement, Agreement.id == f.agreement_id)
+        .where(mine, f.state == "imported", f.kind != "receipt")
+        .order_by(f.id.desc())
+        .limit(_LOOKED_AT)
+    )
+    series: dict[tuple[int, str], list[tuple[int, Any]]] = {}
+    for row in reversed(connection.execute(query).all()):
+        named = _NUMBERED.fullmatch(row.filename)
+        if named:
+            series.setdefault((row.agreement_id, named["series"]), []).append((int(named["number"]), row))
+    for files in series.values():
+        yield from _gaps_in(files)
+
+
+def _gaps_in(files: Sequence[tuple[int, Any]]) -> Iterator[Alarm]:
+    came = {number for number, _ in files}
+    last = files[0][0]
+    for number, row in files[1:]:
+        expected = last % _NUMBERS + 1
+        if number != expected and (number - last) % _NUMBERS < _NUMBERS // 2:
+            if expected not in came:
+                values = {"expected": f"{expected:03d}", "found": f"{number:03d}", "file": row.filename}
+                yield Alarm("sequence.gap", "inbound_file", row.id, row.creditor_id, row.received_at, values)
+            last = number
+        elif number == expected:
+            last = number
+
+
 def _runs(connection: Connection, now: datetime, mine: ColumnElement[bool]) -> Iterator[Alarm]:
     query = select(Agreement.id, Agreement.creditor_id, Agreement.next_run_at, Agreement.display_name).where(
         mine, Agreement.state == "active", Agreement.next_run_at < now - UNSENT_AFTER
@@ -119,9 +182,11 @@ def _payments(connection: Connection, now: datetime, mine: ColumnElement[bool]) 
         select(p.id, p.creditor_id, p.label, InboundFile.received_at)
         .join(InboundFile, InboundFile.id == p.file_id)
         .join(Agreement, Agreement.id == p.agreement_id)
-        .where(mine, p.state == "unmatched", InboundFile.received_at < now - UNMATCHED_AFTER)
+        .where(mine, InboundFile.received_at < now - UNMATCHED_AFTER)
         .order_by(p.id)
         .limit(20)
     )
-    for row in connection.execute(query):
-        yield Alarm("payment.unmatched", "payment", row.id, row.creditor_id, row.received_at, {"agency": row.label})
+    # A proposal nobody posted: the agency told of money, and no payout has confirmed it (R-OP-10, R-OP-12).
+    for state, code in (("unmatched", "payment.unmatched"), ("proposed", "payment.waiting_for_bank")):
+        for row in connection.execute(query.where(p.state == state)):
+            yield Alarm(code, "payment", row.id, row.creditor_id, row.received_at, {"agency": row.label})

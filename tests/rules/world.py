@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 
 from gateway.db.bulk import table_of
-from gateway.db.tables import AuditEvent, Claim, Envelope, IncomingPayment, InboundFile, LedgerEntry, RunHold, TransferItem
+from gateway.db.tables import AuditEvent, Claim, Envelope, IncomingPayment, InboundFile, LedgerEntry, RunHold, Task, TransferItem
 from gateway.db.tables import Agreement as AgreementRow
 from gateway.db.tables import Customer as CustomerRow
 from gateway.domain.exchange import CustomerKind
@@ -110,13 +110,12 @@ class World:
 
     def invoice(self, number: str, kroner: float, customer: str = "c10001", **changes: Any) -> str:
         values = {"due": date(2026, 12, 7), "payment_reference": "", "booked": date(2026, 11, 23)} | changes
-        self.take(self._entry(number, EntryKind.INVOICE, kroner, customer, number=number, **values))
+        self.take(self.make_entry(number, EntryKind.INVOICE, kroner, customer, number=number, **values))
         return number
 
     def item(self, name: str, kind: EntryKind, kroner: float, customer: str = "c10001", **changes: Any) -> str:
         """Add an entry; *kroner* is debit positive."""
-        values = {"booked": date(2026, 11, 23)} | changes
-        self.take(self._entry(name, kind, kroner, customer, **values))
+        self.take(self.make_entry(name, kind, kroner, customer, **changes))
         return name
 
     def payment(self, name: str, kroner: float, **changes: Any) -> str:
@@ -132,11 +131,13 @@ class World:
         self.take(LinkRecord(name, names))
         return name
 
-    def _entry(self, name: str, kind: EntryKind, kroner: float, customer: str, **values: Any) -> EntryRecord:
+    def make_entry(
+        self, name: str, kind: EntryKind, kroner: float, customer: str = "c10001", **changes: Any
+    ) -> EntryRecord:
+        values = {"booked": date(2026, 11, 23), "currency": self.currency} | changes
         return EntryRecord(
-            external_id=name, kind=kind, customer_external_id=customer, amount_minor=round(kroner * 100),
-            currency=self.currency, **values,
-        )  # fmt: skip
+            external_id=name, kind=kind, customer_external_id=customer, amount_minor=round(kroner * 100), **values
+        )
 
     # --- the evening --------------------------------------------------------------------------------------------------
 
@@ -215,6 +216,17 @@ class World:
 
     def audit(self, action: str) -> list[Any]:
         return sorted(self.rows(AuditEvent, AuditEvent.action == action), key=lambda row: row.number)
+
+    def row_of(self, entry_id: int) -> Any:
+        return self.row(LedgerEntry, entry_id)
+
+    def group(self, name: str) -> list[Any]:
+        return self.rows(LedgerEntry, LedgerEntry.group_id == self.entry(name).group_id)
+
+    def due(self, topic: str) -> list[Any]:
+        """What was promised of a kind and not done yet, oldest first."""
+        found = self.rows(Task, Task.topic == topic, Task.state == "pending", Task.due_at <= self.clock())
+        return sorted(found, key=lambda task: task.id)
 
     def agreement(self, agreement_id: int = 0) -> Any:
         return self.row(AgreementRow, agreement_id or self.agreement_id)

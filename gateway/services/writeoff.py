@@ -1,0 +1,53 @@
+"""Writing an invoice off in the books without the agency seeing a payment (R-VL-07, R-VL-09, A-49)."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from gateway.db import audit
+from gateway.db.bulk import table_of
+from gateway.db.ledger_sql import queue_groups, refresh_open
+from gateway.db.tables import LedgerEntry
+from gateway.errors import Refused
+from gateway.services.entries import derived_entry, insert_entries
+from gateway.services.house import House
+from gateway.services.links import group_rows
+from gateway.services.marks import entry_row, lock_agreements
+
+
+def write_off(house: House, entry_id: int, actor: str, *, loss_account: str, text: str = "") -> int:
+    """Write off what is open of an invoice; return the id of the new ledger line.
+
+    The line is linked to the invoice and marked *do not transfer* from the first moment: the books show nothing open, the
+    agency keeps its claim. It is booked to *loss_account* (Norway 7830); withdrawing the claim is a separate act
+    (R-CO-59).
+
+    Raises:
+        Refused: ``group.several_invoices`` (nobody can say what is open of which), ``writeoff.nothing_open``.
+        NotFound: no such invoice.
+    """
+    with house.database.write() as connection:
+        invoice = entry_row(connection, entry_id, "invoice")
+        lock_agreements(connection, invoice.creditor_id)
+        invoice = entry_row(connection, entry_id, "invoice")  # again: what is open may have changed while we waited
+        group = group_rows(connection, invoice.group_id)
+        if sum(member.kind == "invoice" for member in group) > 1:
+            raise Refused("group.several_invoices", numbers=", ".join(m.number for m in group if m.number))
+        if invoice.open_minor <= 0:
+            raise Refused("writeoff.nothing_open")
+        now = house.now()
+        earlier = select(func.count()).where(
+            table_of(LedgerEntry).c.group_id == invoice.group_id, table_of(LedgerEntry).c.kind == "write_off"
+        )
+        role = f"write-off-{connection.execute(earlier).scalar_one() + 1}"
+        line = derived_entry(
+            invoice, role, now=now, kind="write_off", amount_minor=-invoice.open_minor, group_id=invoice.group_id,
+            counter_account=loss_account, is_bank=False, text=text, payment_reference="", do_not_transfer=True,
+            do_not_transfer_by=actor, do_not_transfer_at=now,
+        )  # fmt: skip
+        (line_id,) = insert_entries(connection, [line])
+        refresh_open(connection, [invoice.group_id], now)
+        queue_groups(connection, invoice.creditor_id, [invoice.group_id], now)
+        facts = {"amount_minor": invoice.open_minor, "account": loss_account, "line": line_id}
+        audit.record(connection, invoice.creditor_id, now, actor, "invoice.written_off", "entry", entry_id, **facts)
+    return line_id
