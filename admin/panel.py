@@ -18,6 +18,7 @@ from flask_security import current_user
 from flask_wtf import CSRFProtect
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import IntegerConverter, Map
 from werkzeug.wrappers import Response as BaseResponse
 
 from admin import shell
@@ -35,6 +36,7 @@ OPEN_TO_MACHINES = ("/api/", "/webhooks/")
 """Paths without a browser's cookies: they authenticate every request by a key or signature, so no token is asked."""
 FORM_BYTES_MAX = 1 << 20
 FORM_PARTS_MAX = 1000
+ID_MAX = 2**63 - 1
 STATIC_SECONDS = 31_536_000
 _log = logging.getLogger("kravport.panel")
 
@@ -71,7 +73,15 @@ def register_panel(app: Flask, house: House, *, secret_key: str, is_https: bool 
     _answer_errors(app)
 
 
+class _IdConverter(IntegerConverter):
+    """An id in an address. More than the database can hold is no address of ours, not an error of the database."""
+
+    def __init__(self, url_map: Map) -> None:
+        super().__init__(url_map, max=ID_MAX)
+
+
 def _add_pages(app: Flask, house: House) -> None:
+    app.url_map.converters["id"] = _IdConverter
     theme = Bootstrap4Theme(swatch="default", base_template="panel/base.html")
     index = INDEX(house)
     panel = Admin(app, name="Kravport", theme=theme, index_view=index, url=PANEL_URL, csp_nonce_generator=shell.nonce)

@@ -45,7 +45,7 @@ class AgreementsView(TableView):
         clocks = {row.id: self._clock(row, runs.get(row.id), plans.get(row.id)) for row in rows}
         return str(self.render("panel/agreements.html", rows=rows, clocks=clocks, pills=AGREEMENT, broken=self.house.agencies.broken))
 
-    @page("/<int:agreement_id>")
+    @page("/<id:agreement_id>")
     def detail(self, agreement_id: int) -> str:
         """Show one agreement."""
         row = self._own(agreement_id)
@@ -117,7 +117,7 @@ class AgreementsView(TableView):
         done("agreement.created")
         return redirect(url_for("panel_agreements.detail", agreement_id=agreement_id))
 
-    @act("/<int:agreement_id>", "agree")
+    @act("/<id:agreement_id>", "agree")
     def save(self, agreement_id: int) -> Response:
         """Save the settings form."""
         row = self._own(agreement_id)
@@ -128,7 +128,7 @@ class AgreementsView(TableView):
             done("agreement.saved")
         return go_back(self)
 
-    @act("/<int:agreement_id>/activate", "agree")
+    @act("/<id:agreement_id>/activate", "agree")
     def activate(self, agreement_id: int) -> Response:
         """Let the agreement work from the next cut-off on."""
         self._own(agreement_id)
@@ -136,7 +136,7 @@ class AgreementsView(TableView):
         done("agreement.activated")
         return go_back(self)
 
-    @act("/<int:agreement_id>/end", "agree")
+    @act("/<id:agreement_id>/end", "agree")
     def end(self, agreement_id: int) -> Response:
         """End the agreement."""
         self._own(agreement_id)
@@ -144,7 +144,7 @@ class AgreementsView(TableView):
         done("agreement.ended")
         return go_back(self)
 
-    @act("/<int:agreement_id>/load", "load")
+    @act("/<id:agreement_id>/load", "load")
     def load(self, agreement_id: int) -> Response:
         """Make the start-up load; a repetition needs a reason (R-LS-10)."""
         self._own(agreement_id)
@@ -154,7 +154,7 @@ class AgreementsView(TableView):
         done("agreement.loaded", result.invoices)
         return go_back(self)
 
-    @act("/<int:agreement_id>/webhook", "agree")
+    @act("/<id:agreement_id>/webhook", "agree")
     def webhook(self, agreement_id: int) -> str:
         """Make a new webhook address and show its token this once."""
         row = self._own(agreement_id)
@@ -162,7 +162,7 @@ class AgreementsView(TableView):
         address = f"{request.url_root.rstrip('/')}/webhooks/{row.agency_key}/{token}"
         return str(self.render("panel/agreement_token.html", row=row, address=address))
 
-    @act("/<int:agreement_id>/secret", "agree")
+    @act("/<id:agreement_id>/secret", "agree")
     def secret(self, agreement_id: int) -> Response:
         """Store a secret; it is never shown again."""
         self._own(agreement_id)

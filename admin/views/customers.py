@@ -75,7 +75,7 @@ class CustomersView(TableView):
             ],
         )
 
-    @page("/<int:customer_id>")
+    @page("/<id:customer_id>")
     def card(self, customer_id: int) -> str:
         """Show one card; ``?field=`` puts the cursor where a finding is mended (R-CD-07)."""
         row = self._own(customer_id)
@@ -98,7 +98,7 @@ class CustomersView(TableView):
             )
         )
 
-    @act("/<int:customer_id>/correct", "correct")
+    @act("/<id:customer_id>/correct", "correct")
     def correct(self, customer_id: int) -> Any:
         """Save the fields of one card that were changed."""
         row = self._own(customer_id)
@@ -118,7 +118,7 @@ class CustomersView(TableView):
             self._save(self._own(customer_id), values)
         return go_back(self)
 
-    @act("/<int:customer_id>/mark", "mark")
+    @act("/<id:customer_id>/mark", "mark")
     def mark(self, customer_id: int) -> Any:
         """Keep the customer out as a whole, or let it in again."""
         self._own(customer_id)

@@ -53,7 +53,7 @@ class EnvelopesView(TableView):
             ],
         )
 
-    @page("/<int:envelope_id>")
+    @page("/<id:envelope_id>")
     def detail(self, envelope_id: int) -> str:
         """Show one envelope: its content, or with ``?show=receipt`` the answer per item."""
         row = self._own(envelope_id)
@@ -81,7 +81,7 @@ class EnvelopesView(TableView):
             )
         )
 
-    @page("/<int:envelope_id>/file")
+    @page("/<id:envelope_id>/file")
     def file(self, envelope_id: int) -> Response:
         """Download the original bytes."""
         row = self._own(envelope_id)
@@ -91,7 +91,7 @@ class EnvelopesView(TableView):
         response.content_length = row.size
         return download(response, row.filename)
 
-    @act("/<int:envelope_id>/resend", "resend")
+    @act("/<id:envelope_id>/resend", "resend")
     def resend(self, envelope_id: int) -> BaseResponse:
         """Send the same bytes once more, with a reason."""
         self._own(envelope_id)
@@ -99,7 +99,7 @@ class EnvelopesView(TableView):
         done("envelopes.resent")
         return go_back(self)
 
-    @act("/<int:envelope_id>/confirm", "resend")
+    @act("/<id:envelope_id>/confirm", "resend")
     def confirm(self, envelope_id: int) -> BaseResponse:
         """Record what a person found out about a doubtful delivery."""
         self._own(envelope_id)

@@ -45,7 +45,7 @@ class FactoringView(PanelView):
             )
         )
 
-    @act("/<int:creditor_id>", "agree")
+    @act("/<id:creditor_id>", "agree")
     def save(self, creditor_id: int) -> Response:
         """Save the screen; while the switch is on, nothing is saved that a finding blocks."""
         tenant(creditor_id)

@@ -52,7 +52,7 @@ class InboundView(TableView):
             ],
         )
 
-    @page("/<int:file_id>")
+    @page("/<id:file_id>")
     def detail(self, file_id: int) -> str:
         """Show one file: findings, arrivals, totals and the beginning of its content."""
         row = self._own(file_id)
@@ -72,7 +72,7 @@ class InboundView(TableView):
             )
         )
 
-    @page("/<int:file_id>/file")
+    @page("/<id:file_id>/file")
     def file(self, file_id: int) -> Response:
         """Download the original bytes."""
         row = self._own(file_id)
@@ -82,7 +82,7 @@ class InboundView(TableView):
         response.content_length = row.size
         return download(response, row.filename)
 
-    @act("/<int:file_id>/replay", "read_again")
+    @act("/<id:file_id>/replay", "read_again")
     def replay(self, file_id: int) -> BaseResponse:
         """Read the file once more."""
         self._own(file_id)
@@ -90,7 +90,7 @@ class InboundView(TableView):
         done("inbound.replayed")
         return go_back(self)
 
-    @act("/<int:file_id>/set-aside", "read_again")
+    @act("/<id:file_id>/set-aside", "read_again")
     def set_aside(self, file_id: int) -> BaseResponse:
         """Take the file off the list, with a reason; the bytes stay."""
         self._own(file_id)

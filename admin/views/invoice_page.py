@@ -35,7 +35,7 @@ class InvoiceActs:
         """Return an entry of a creditor the person may see; 404 otherwise."""
         raise NotImplementedError
 
-    @page("/<int:entry_id>")
+    @page("/<id:entry_id>")
     def detail(self, entry_id: int) -> str:
         """Show an invoice with everything linked to it, or an entry that belongs to no invoice."""
         from admin.views.invoices import line, tonight  # noqa: PLC0415  # the list and its page know each other
@@ -79,7 +79,7 @@ class InvoiceActs:
             shows_flag=person().preferences.get("column_flag") == "shown",
         )
 
-    @act("/<int:entry_id>/mark", "mark")
+    @act("/<id:entry_id>/mark", "mark")
     def mark_one(self, entry_id: int) -> Any:
         """Mark this invoice *do not transfer*, or take the mark away."""
         self.own_entry(entry_id)
@@ -88,7 +88,7 @@ class InvoiceActs:
         done("invoices.marked" if is_marking else "invoices.unmarked", 1)
         return go_back(self)
 
-    @act("/<int:entry_id>/line", "mark")
+    @act("/<id:entry_id>/line", "mark")
     def mark_line(self, entry_id: int) -> Any:
         """Set or take away FlagSyncDisabled on a voucher line."""
         self.own_entry(entry_id)
@@ -97,7 +97,7 @@ class InvoiceActs:
         done("invoice.line_marked" if is_marking else "invoice.line_unmarked")
         return go_back(self)
 
-    @act("/<int:entry_id>/judge", "mark")
+    @act("/<id:entry_id>/judge", "mark")
     def judge(self, entry_id: int) -> Any:
         """Say of a line that looks like a write-off whether it is a payment (R-VL-10)."""
         self.own_entry(entry_id)
@@ -106,7 +106,7 @@ class InvoiceActs:
         done("invoice.judged_payment" if is_payment else "invoice.line_marked")
         return go_back(self)
 
-    @act("/<int:entry_id>/link", "link")
+    @act("/<id:entry_id>/link", "link")
     def link_to(self, entry_id: int) -> Any:
         """Link another entry of the same customer to this one and what it is linked to."""
         row = self.own_entry(entry_id)
@@ -117,7 +117,7 @@ class InvoiceActs:
         done("invoice.linked")
         return go_back(self)
 
-    @act("/<int:entry_id>/unlink", "link")
+    @act("/<id:entry_id>/unlink", "link")
     def unlink(self, entry_id: int) -> Any:
         """Take an entry out of its group."""
         self.own_entry(entry_id)
@@ -125,7 +125,7 @@ class InvoiceActs:
         done("invoice.unlinked")
         return go_back(self)
 
-    @act("/<int:entry_id>/split", "link")
+    @act("/<id:entry_id>/split", "link")
     def split(self, entry_id: int) -> Any:
         """Confirm the proposed groups of a mixed group (R-LK-09)."""
         row = self.own_entry(entry_id)
@@ -136,7 +136,7 @@ class InvoiceActs:
         done("invoice.split_done", len(groups))
         return go_back(self)
 
-    @act("/<int:entry_id>/divide", "link")
+    @act("/<id:entry_id>/divide", "link")
     def divide(self, entry_id: int) -> Any:
         """Divide a payment over several invoices (R-LK-10); the form names an amount per invoice."""
         row = self.own_entry(entry_id)
@@ -149,7 +149,7 @@ class InvoiceActs:
         done("invoice.divided", len(parts))
         return go_back(self)
 
-    @act("/<int:entry_id>/move", "post")
+    @act("/<id:entry_id>/move", "post")
     def move(self, entry_id: int) -> Any:
         """Move a misposted payment: an outgoing payment here, an incoming one there (R-RV-04)."""
         row = self.own_entry(entry_id)
@@ -160,7 +160,7 @@ class InvoiceActs:
         done("invoice.moved", len(made))
         return go_back(self)
 
-    @act("/<int:entry_id>/reverse", "post")
+    @act("/<id:entry_id>/reverse", "post")
     def reverse(self, entry_id: int) -> Any:
         """Reverse a payment the agency knows nothing of (R-RV-05)."""
         self.own_entry(entry_id)

@@ -57,7 +57,7 @@ class JobsView(TableView):
             ],
         )
 
-    @act("/<int:task_id>/retry", "retry")
+    @act("/<id:task_id>/retry", "retry")
     def retry(self, task_id: int) -> Response:
         """Make a failed task due again. A delivery in doubt is cleared up on its envelope, never re-sent from here."""
         query = select(Task.topic, Task.state).where(Task.id == task_id)

@@ -137,7 +137,7 @@ class PaymentsView(TableView):
             q=request.args.get("q", "").strip(),
         )
 
-    @page("/<int:payment_id>")
+    @page("/<id:payment_id>")
     def detail(self, payment_id: int) -> str:
         """Show one payment with everything its file says, and the invoices it might belong to."""
         row = self._own(payment_id)
@@ -174,7 +174,7 @@ class PaymentsView(TableView):
             flash(f"{n}: {sentence(code, {})}", "warning")
         return go_back(self)
 
-    @act("/<int:payment_id>/match", "post")
+    @act("/<id:payment_id>/match", "post")
     def match(self, payment_id: int) -> Any:
         """Say which invoice a payment belongs to, by id or by number."""
         row = self._own(payment_id)
@@ -182,7 +182,7 @@ class PaymentsView(TableView):
         done("payments.matched")
         return go_back(self)
 
-    @act("/<int:payment_id>/unmatch", "post")
+    @act("/<id:payment_id>/unmatch", "post")
     def unmatch(self, payment_id: int) -> Any:
         """Take a proposal back."""
         self._own(payment_id)
@@ -190,7 +190,7 @@ class PaymentsView(TableView):
         done("payments.unmatched")
         return go_back(self)
 
-    @act("/<int:payment_id>/ignore", "post")
+    @act("/<id:payment_id>/ignore", "post")
     def ignore(self, payment_id: int) -> Any:
         """Set a payment aside, with a reason."""
         self._own(payment_id)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Any, TypeVar, cast
 
@@ -55,13 +57,26 @@ def insert_rows(
         if column.name not in columns and column.default is not None
     }
     names = [*columns, *fill]
-    tail = tuple(fill.values())
+    tail = tuple(_bound(connection, table, list(fill), [tuple(fill.values())])[0]) if fill else ()
     write = _copy if connection.dialect.name == "postgresql" else _executemany
     count = 0
-    for batch in batches(rows):
-        write(connection, table, names, [(*row, *tail) for row in batch])
-        count += len(batch)
+    with quiet_collector():
+        for batch in batches(rows):
+            write(connection, table, names, [(*row, *tail) for row in _bound(connection, table, columns, batch)])
+            count += len(batch)
     return count
+
+
+@contextmanager
+def quiet_collector() -> Iterator[None]:
+    """Keep Python's cycle collector away from bulk work: it walks every row alive and finds no cycle among them."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 ANALYZE_ROWS = 5000
@@ -79,20 +94,18 @@ def _executemany(connection: Connection, table: Table, names: Sequence[str], row
     quoted, marks = ", ".join(f'"{name}"' for name in names), ", ".join("?" * len(names))
     statement = f'insert into "{table.name}" ({quoted}) values ({marks})'  # noqa: S608  # names of our own tables
     cursor = connection.connection.cursor()
-    cursor.executemany(statement, _bound(connection, table, names, rows))
+    cursor.executemany(statement, rows)
     cursor.close()
 
 
 def _copy(connection: Connection, table: Table, names: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
     quoted = ", ".join(f'"{name}"' for name in names)
     with connection.connection.cursor().copy(f'COPY "{table.name}" ({quoted}) FROM STDIN') as copy:
-        for row in _bound(connection, table, names, rows):
+        for row in rows:
             copy.write_row(row)
 
 
-def _bound(
-    connection: Connection, table: Table, names: Sequence[str], rows: list[tuple[Any, ...]]
-) -> list[tuple[Any, ...]]:
+def _bound(connection: Connection, table: Table, names: Sequence[str], rows: list[Any]) -> list[Any]:
     """Return the values as the driver takes them: what SQLAlchemy would do per statement, done per column."""
     dialect = connection.dialect
     processors = [table.columns[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names]

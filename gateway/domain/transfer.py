@@ -153,14 +153,21 @@ def judge(group_id: int, members: Sequence[Member], rules: Rules) -> Verdict:
         invoice that goes), *holds*, or is skipped because it is the agency's own money or waits for tomorrow.
     """
     verdict = Verdict(group_id)
-    present = sorted((m for m in members if not m.is_former and _is_ledger(m)), key=_place)
-    verdict.waits = any(m.is_late and not m.is_sent for m in present)
-    invoices = [m for m in present if m.kind == _INVOICE]
+    present = [m for m in members if m.order_status == _INVOICED and not m.is_former]
+    if len(present) > 1:
+        present.sort(key=_place)
+    invoices = []
+    for member in present:
+        if member.kind == _INVOICE:
+            invoices.append(member)
+        if member.is_late and not member.is_sent:
+            verdict.waits = True
     if len(invoices) > 1:
         _hold_all(verdict, present, [("group.several_invoices", {"numbers": _numbers(present)})])
     elif invoices:
         verdict.invoice = invoices[0]
-        _judge_claim(verdict, invoices[0], present, [m for m in members if m.is_former], rules)
+        former = [m for m in members if m.is_former] if len(present) < len(members) else ()
+        _judge_claim(verdict, invoices[0], present, former, rules)
     return verdict
 
 
@@ -188,10 +195,6 @@ def _judge_claim(
 
 def _place(member: Member) -> tuple[date, int]:
     return member.booked, member.entry_id
-
-
-def _is_ledger(member: Member) -> bool:
-    return member.order_status == _INVOICED
 
 
 def _numbers(members: Iterable[Member]) -> str:

@@ -266,6 +266,7 @@ class _Reading:
     def _entry_row(self, entry_id: int, r: EntryRecord, customer_id: int) -> tuple[Any, ...]:
         invoiced = r.order_status is OrderStatus.INVOICED
         open_minor = r.amount_minor if r.kind is EntryKind.INVOICE and invoiced else 0
+        closed_at = self.now if r.kind is EntryKind.INVOICE and invoiced and not r.amount_minor else None
         marked = (True, f"source:{self.source}", self.now) if r.do_not_transfer else (False, "", None)
         if r.reminder_number.isdecimal() and len(r.reminder_number) <= _COUNTED_DIGITS:
             self.highest_reminder = max(self.highest_reminder, int(r.reminder_number))
@@ -274,7 +275,7 @@ class _Reading:
             r.currency, r.booked, r.due, r.payment_reference, r.order_number, r.order_status.value,
             self.now if invoiced else None, r.voucher_number, r.voucher_kind, r.line_number, r.text, list(r.credits),
             r.credits[0] if len(r.credits) == 1 else "", r.reverses, r.counter_account, r.is_bank, r.bank_reference,
-            r.paid_from_account, r.charge_kind, r.hold_code, r.document_form, entry_id, open_minor, None, *marked,
+            r.paid_from_account, r.charge_kind, r.hold_code, r.document_form, entry_id, open_minor, closed_at, *marked,
             r.reminder_number, self.now, _hash(r), self._origin(r),
         )  # fmt: skip
 

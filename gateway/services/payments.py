@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.sql import Subquery
 
 from gateway.db import audit
-from gateway.db.bulk import BATCH_ROWS, batches, insert_rows, refresh_statistics, table_of, take_ids
+from gateway.db.bulk import BATCH_ROWS, batches, insert_rows, quiet_collector, refresh_statistics, table_of, take_ids
 from gateway.db.tables import Agreement as AgreementRow
 from gateway.db.tables import Claim, IncomingPayment, LedgerEntry, StagedPayment
 from gateway.db.tables import InboundFile as FileRow
@@ -61,7 +61,8 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream) -
         FileQuarantined: control totals differ or bytes are damaged; what was staged is wiped by the caller.
         FileRefused: not a payment file after all.
     """
-    totals = _stage(house, file, stream)
+    with quiet_collector():
+        totals = _stage(house, file, stream)
     with house.database.write() as connection:
         row = connection.execute(select(FileRow.state).where(FileRow.id == file.id).with_for_update()).one()
         if row.state != "reading":

@@ -122,17 +122,21 @@ def judged_groups(connection: Connection, ctx: PlanContext, *, are_known: bool) 
     lonely = _customers_with_unlinked_credit(connection, ctx)
     # The option stands on the statement: on the connection it would turn every later statement into a cursor.
     stream = connection.execute(_query(ctx, are_known).execution_options(stream_results=True, yield_per=BATCH_ROWS))
+    cards = connection.execute(_cards(ctx, are_known).execution_options(stream_results=True, yield_per=BATCH_ROWS))
     former = _former(connection, ctx) if are_known else {}
+    card = None
     for group_id, rows in groupby(stream, key=attrgetter("plan_group")):
         entries = [*rows, *former.get(group_id, ())]
-        rules = _for_customer(ctx.rules, entries[0], lonely, misdirected.get(group_id, ""))
-        yield _judged(group_id, entries, rules)
+        while card is None or card.card_id != entries[0].card_id:
+            card = next(cards)  # both streams are in the order of the cards
+        rules = _for_customer(ctx.rules, card, lonely, misdirected.get(group_id, ""))
+        yield _judged(group_id, entries, card, rules)
 
 
-def _judged(group_id: int, entries: list[Any], rules: Rules) -> Judged:
+def _judged(group_id: int, entries: list[Any], card: Any, rules: Rules) -> Judged:
     members = [Member(*row[:_MEMBER_WIDTH]) for row in entries]
     verdict = judge(group_id, members, rules)
-    rows = {member.entry_id: row for member, row in zip(members, entries, strict=True)}
+    rows = {row[0]: row for row in entries}  # a row begins with its member's entry id
     invoice = verdict.invoice
     claim = rows[invoice.entry_id] if invoice and rows[invoice.entry_id].claim_id else None
     if invoice and claim and verdict.items and not verdict.sends_invoice:
@@ -141,7 +145,7 @@ def _judged(group_id: int, entries: list[Any], rules: Rules) -> Judged:
             values = {"ours": expected, "told": claim.told_minor + verdict.told_minor}
             verdict.holds += [Hold(item.member.entry_id, "claim.balance_differs", values) for item in verdict.items]
             verdict.items = []
-    return Judged(verdict, entries[0], rows, claim)
+    return Judged(verdict, card, rows, claim)
 
 
 def _for_customer(rules: Rules, row: Any, lonely: set[int], misdirected: str) -> Rules:
@@ -238,6 +242,32 @@ def _query(ctx: PlanContext, are_known: bool) -> Select[Any]:
     )
 
 
+def _cards(ctx: PlanContext, are_known: bool) -> Select[Any]:
+    """The cards of those groups with their checks, in the same order; once each, because rows of a card are many."""
+    agreement_id = ctx.agreement.agreement_id
+    pending, anchor, check = table_of(Pending), table_of(LedgerEntry).alias("anchor"), table_of(CustomerCheck)
+    known = _is_known(agreement_id, pending.c.group_id)
+    owing = (
+        select(anchor.c.customer_id)
+        .join(pending, anchor.c.id == pending.c.group_id)
+        .where(pending.c.agreement_id == agreement_id, anchor.c.currency == ctx.agreement.currency)
+        .where(known if are_known else ~known)
+    )
+    return (
+        select(
+            _CARD.c.id.label("card_id"),
+            _CARD.c.do_not_transfer.label("customer_marked"),
+            _CARD.c.kind.label("card_kind"),
+            *(_CARD.c[column] for column in _CARD_COLUMNS),
+            check.c.is_blocking,
+            check.c.findings,
+        )
+        .outerjoin(check, and_(check.c.agreement_id == agreement_id, check.c.customer_id == _CARD.c.id))
+        .where(_CARD.c.id.in_(owing))
+        .order_by(_plain_order(ctx, _CARD.c.customer_number), _CARD.c.id)
+    )
+
+
 def _former(connection: Connection, ctx: PlanContext) -> dict[int, list[Any]]:
     """Return, per pending group, the entries that the agency knows as part of its claim and that have left it."""
     agreement_id = ctx.agreement.agreement_id
@@ -264,24 +294,17 @@ def _entry_columns(ctx: PlanContext, *, is_former: bool) -> list[Any]:
 
 
 def _with_facts(query: Select[Any], agreement_id: int, customer_id: ColumnElement[int]) -> Select[Any]:
-    """Add to a query over entries *e* what is known of each: card, check, claim, last item."""
-    claim, check = table_of(Claim), table_of(CustomerCheck)
-    findings = case((check.c.is_blocking, check.c.findings), else_=None)
+    """Add to a query over entries *e* what is known of each: whose it is, its claim, what was last sent about it."""
+    claim = table_of(Claim)
     return (
         query.add_columns(
             _CARD.c.id.label("card_id"),
-            _CARD.c.do_not_transfer.label("customer_marked"),
-            _CARD.c.kind.label("card_kind"),
-            *(_CARD.c[column] for column in _CARD_COLUMNS),
-            check.c.is_blocking,
-            findings.label("findings"),
             claim.c.claim_id,
             claim.c.case_number,
             claim.c.told_minor,
             claim.c.state.label("claim_state"),
         )
         .join(_CARD, _CARD.c.id == customer_id)
-        .outerjoin(check, and_(check.c.agreement_id == agreement_id, check.c.customer_id == _CARD.c.id))
         .outerjoin(_T, and_(_T.c.agreement_id == agreement_id, _T.c.entry_id == _E.c.id, _T.c.is_current))
         .outerjoin(claim, and_(claim.c.agreement_id == agreement_id, claim.c.entry_id == _E.c.id))
     )

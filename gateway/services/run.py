@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 
 from gateway.db import audit, blobs, outbox
-from gateway.db.bulk import batches, insert_rows, refresh_statistics, table_of, take_ids
+from gateway.db.bulk import batches, insert_rows, quiet_collector, refresh_statistics, table_of, take_ids
 from gateway.db.ledger_sql import IN_LIST_MAX, upsert_ignore
 from gateway.db.tables import (
     Claim,
@@ -67,6 +68,7 @@ class Tally:
         self.numbering = sealing.Numbering(first_reminder_number)
         self.misfits: sealing.Misfits = {}
         self._cards: dict[int, Customer] = {}
+        self._zone = ZoneInfo(ctx.row.time_zone)
 
     def claims(self, groups: Iterator[Judged]) -> Iterator[tuple[int, ClaimOut]]:
         """Yield (entry id, claim) of every group that goes; note each group."""
@@ -77,7 +79,7 @@ class Tally:
             self.noted(judged)
             if invoice and judged.verdict.goes:
                 number = self.numbering.of(judged.rows[invoice.entry_id])
-                claim = sealing.to_claim(self.house, judged, number, self._cards)
+                claim = sealing.to_claim(self.house, judged, number, self._cards, self._zone)
                 self.going(judged, claim)
                 yield invoice.entry_id, claim
 
@@ -141,12 +143,13 @@ class Run(Tally):
 
     def make(self) -> RunResult:
         """Make the run; claims the layout cannot carry are held and the files are made again without them (A-24)."""
-        refresh_pending_checks(self.house, self.connection, self.ctx)
-        try:
+        with quiet_collector():
+            refresh_pending_checks(self.house, self.connection, self.ctx)
+            try:
+                return self._attempt()
+            except sealing.UnwritableClaim:
+                self.find_misfits(self.connection, next_seal(self.connection, self.ctx, self.house))
             return self._attempt()
-        except sealing.UnwritableClaim:
-            self.find_misfits(self.connection, next_seal(self.connection, self.ctx, self.house))
-        return self._attempt()
 
     def _attempt(self) -> RunResult:
         query = select(Creditor.next_reminder_number).where(Creditor.id == self.ctx.agreement.creditor_id)

@@ -114,21 +114,24 @@ class Numbering:
         return str(self.next_number - 1)
 
 
-def to_claim(house: House, judged: Judged, reminder_number: str, cards: dict[int, Customer]) -> Claim:
-    """Return what the plugin is handed for one group that goes."""
-    verdict, rows = judged.verdict, judged.rows
-    assert verdict.invoice is not None
-    row = rows[verdict.invoice.entry_id]
-    told_before = judged.claim.told_minor if judged.claim and not verdict.sends_invoice else row.amount_minor
-    items = sorted((_linked_item(going, rows) for going in verdict.items), key=lambda item: (item.date, item.item_id))
+def to_claim(house: House, judged: Judged, reminder_number: str, cards: dict[int, Customer], zone: ZoneInfo) -> Claim:
+    """Return what the plugin is handed for one group that goes; *zone* is the creditor's, for the day of an unlink."""
+    verdict, rows, invoice = judged.verdict, judged.rows, judged.verdict.invoice
+    assert invoice is not None
+    assert invoice.due is not None, "an invoice without a due date is held"
+    row = rows[invoice.entry_id]
+    told_before = judged.claim.told_minor if judged.claim and not verdict.sends_invoice else invoice.amount_minor
+    items = [_linked_item(going, rows[going.member.entry_id], zone) for going in verdict.items]
+    if len(items) > 1:
+        items.sort(key=lambda item: (item.date, item.item_id))
     return Claim(
-        claim_id=claim_id_of(row.entry_id),
-        invoice_number=row.number,
+        claim_id=claim_id_of(invoice.entry_id),
+        invoice_number=invoice.number,
         reminder_number=reminder_number,
-        case_number=(row.case_number or "") if row.claim_id else "",
-        invoice_date=row.booked,
-        due_date=row.due,
-        original_minor=row.amount_minor,
+        case_number=judged.claim.case_number if judged.claim else "",
+        invoice_date=invoice.booked,
+        due_date=invoice.due,
+        original_minor=invoice.amount_minor,
         open_minor=told_before + verdict.told_minor,
         payment_reference=row.payment_reference,
         text=row.text,
@@ -155,23 +158,23 @@ def item_id_of(going: Going) -> str:
     return f"kp-{going.member.entry_id}-{going.version}"
 
 
-def _linked_item(going: Going, rows: Mapping[int, Any]) -> LinkedItem:
-    row = rows[going.member.entry_id]
-    is_unlink = going.kind is LinkKind.UNLINK
+def _linked_item(going: Going, row: Any, zone: ZoneInfo) -> LinkedItem:
+    member, kind = going.member, going.kind
+    is_unlink = kind is LinkKind.UNLINK
     return LinkedItem(
-        item_id=item_id_of(going),
-        kind=going.kind,
-        date=row.linked_at.date() if is_unlink and row.linked_at else row.booked,
-        amount_minor=abs(row.amount_minor),
-        direction=going.direction,
-        origin=_ORIGINS[row.origin],
-        number=row.number,
-        voucher_number="" if is_unlink else row.voucher_number,
-        payment_reference=row.payment_reference if going.kind is LinkKind.DIRECT_PAYMENT else "",
-        bank_reference=row.bank_reference,
-        text=row.text,
-        charge_kind=row.charge_kind,
-        unlinks_item_id=row.sent_item_id if is_unlink else "",
+        item_id_of(going),
+        kind,
+        row.linked_at.astimezone(zone).date() if is_unlink and row.linked_at else member.booked,
+        abs(member.amount_minor),
+        going.direction,
+        _ORIGINS[member.origin],
+        member.number,
+        "" if is_unlink else row.voucher_number,
+        row.payment_reference if kind is LinkKind.DIRECT_PAYMENT else "",
+        row.bank_reference,
+        row.text,
+        row.charge_kind,
+        member.sent_item_id if is_unlink else "",
     )
 
 

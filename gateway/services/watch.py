@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from gateway.db.tables import Agreement, Envelope, InboundFile, IncomingPayment, Task, TransferItem
+from gateway.db.tables import Agreement, Creditor, Envelope, InboundFile, IncomingPayment, Task, TransferItem
 from gateway.services.house import House
 
 UNSENT_AFTER = timedelta(minutes=15)
@@ -55,10 +56,11 @@ def _envelopes(connection: Connection, now: datetime, mine: ColumnElement[bool])
     e = Envelope
     query = (
         select(
-            e.id, e.state, e.filename, e.sealed_at, e.delivered_at, e.receipt_due_at, e.receipt_at, Agreement.creditor_id,
-            Agreement.display_name,
+            e.id, e.state, e.filename, e.sealed_at, e.delivered_at, e.receipt_due_at, e.last_error, Agreement.creditor_id,
+            Agreement.display_name, Agreement.receipt_hours, Creditor.time_zone,
         )
         .join(Agreement, Agreement.id == e.agreement_id)
+        .join(Creditor, Creditor.id == Agreement.creditor_id)
         .where(mine, e.receipt_at.is_(None), e.state.in_(("sealed", "delivered", "in_doubt", "failed")))
         .order_by(e.id)
         .limit(ALARMS_MAX)
@@ -66,7 +68,14 @@ def _envelopes(connection: Connection, now: datetime, mine: ColumnElement[bool])
     for row in connection.execute(query):
         code, since = _envelope_fault(row, now)
         if code:
-            values = {"agency": row.display_name, "file": row.filename}
+            latest = (row.sealed_at + UNSENT_AFTER).astimezone(ZoneInfo(row.time_zone))
+            values = {
+                "agency": row.display_name,
+                "sequence": row.filename,
+                "reason": row.last_error,
+                "hours": row.receipt_hours,
+                "time": f"{latest:%H:%M}",
+            }
             yield Alarm(code, "envelope", row.id, row.creditor_id, since, values)
 
 
@@ -167,12 +176,12 @@ def _files(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Alarm]
 
 def _tasks(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Alarm]:
     query = (
-        select(Task.id, Task.finished_at, Task.due_at, Task.last_error, Agreement.creditor_id, Agreement.display_name)
+        select(Task.id, Task.finished_at, Task.due_at, Task.last_error, Task.part, Agreement.creditor_id)
         .join(Agreement, Agreement.id == Task.ref_id)
         .where(mine, Task.topic == "run", Task.state == "failed")
     )
     for row in connection.execute(query):
-        values = {"agency": row.display_name, "reason": row.last_error}
+        values = {"date": row.part, "reason": row.last_error}
         yield Alarm("run.failed", "task", row.id, row.creditor_id, row.finished_at or row.due_at, values)
 
 

@@ -63,7 +63,8 @@ class Far:
         names = []
         for path in sorted(self.agency.download.iterdir()):
             names.append(path.name)
-            self.world.take_file(path.name, path.read_bytes())
+            row = self.world.take_file(path.name, path.read_bytes())
+            assert row.state == "imported", row.findings
             path.unlink()
         return names
 

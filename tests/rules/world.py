@@ -220,6 +220,9 @@ class World:
     def row_of(self, entry_id: int) -> Any:
         return self.row(LedgerEntry, entry_id)
 
+    def customer_row(self, external_id: str = "c10001") -> Any:
+        return self.row(CustomerRow, self.customer_id(external_id))
+
     def group(self, name: str) -> list[Any]:
         return self.rows(LedgerEntry, LedgerEntry.group_id == self.entry(name).group_id)
 

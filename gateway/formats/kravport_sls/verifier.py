@@ -41,6 +41,9 @@ def minor_units(text: str) -> int:
     return int(text.replace(".", "", 1))
 
 
+_UNIT = f"{{{NAMESPACE}}}Customer"
+
+
 def verify(envelope: Envelope, agreement: Agreement, source: BinaryIO, schema_path: Path) -> Totals:
     """Return the totals found in the finished bytes of *envelope*.
 
@@ -55,7 +58,7 @@ def verify(envelope: Envelope, agreement: Agreement, source: BinaryIO, schema_pa
     """
     demand_utf8(source.readline(_LONGEST_DECLARATION))
     source.seek(0)
-    compiled(schema_path).validate_stream(source)
+    compiled(schema_path).validate_stream(source, _UNIT)
     source.seek(0)
     found = _Found(envelope, agreement)
     for event, name, namespace, attributes, line in iter_elements(source):
