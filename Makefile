@@ -35,8 +35,7 @@ check: $(INSTALLED)  ## Style, types, import rules, syntax-tree rules, current d
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m bench.house_rules
-	$(BIN)/pytest -q tests/test_house/test_documents.py
+	$(BIN)/pytest -q tests/test_house/test_source_rules.py tests/test_house/test_documents.py
 
 format: $(INSTALLED)  ## Let ruff format and mend what it safely can
 	$(BIN)/ruff check --fix .

@@ -50,7 +50,7 @@ DOERS: Mapping[str, frozenset[str]] = {
 """Act → roles that may do it. Every changing route names exactly one act."""
 
 
-class PanelRole(RoleMixin):  # type: ignore[misc]  # the library has no types
+class PanelRole(RoleMixin):
     """A role as Flask-Security wants it."""
 
     permissions = None
@@ -73,7 +73,7 @@ class Tenant:
 
 
 @dataclass(eq=False)
-class Person(UserMixin):  # type: ignore[misc]  # the library has no types
+class Person(UserMixin):
     """The person at the keyboard: one reading of the account per request, detached from the database."""
 
     id: int
@@ -84,7 +84,7 @@ class Person(UserMixin):  # type: ignore[misc]  # the library has no types
     fs_uniquifier: str
     language: str
     preferences: dict[str, Any]
-    roles: list[PanelRole]
+    roles: list[RoleMixin]
     tenants: tuple[Tenant, ...] = field(default=())
 
     @property
@@ -127,10 +127,8 @@ def may(act: str) -> bool:
 
 def tenant(creditor_id: int) -> Tenant:
     """Return a creditor the person may see; 404 for any other, as if it did not exist."""
-    for known in person().tenants:
-        if known.id == creditor_id:
-            return known
-    abort(404)
+    known = next((known for known in person().tenants if known.id == creditor_id), None)
+    return known or abort(404)
 
 
 def tenant_ids(tenants: Sequence[Tenant]) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ without entities, network or DTD, and whatever does not read as XML is shown as 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from lxml import etree
 
@@ -64,9 +64,10 @@ def _tree(head: bytes) -> tuple[Node | None, bool]:
     count = 0
     try:
         parser.feed(head)
-        for event, element in parser.read_events():
+        for event, found in parser.read_events():
+            element = cast("Any", found)
             if event == "start":
-                node = Node(_local(element), [(_plain(name), value) for name, value in element.attrib.items()])
+                node = Node(_local(element), [(_plain(name), str(value)) for name, value in element.attrib.items()])
                 count += 1
                 if root is None:
                     root = node
@@ -80,7 +81,7 @@ def _tree(head: bytes) -> tuple[Node | None, bool]:
     return root, count > NODES_MAX
 
 
-def _local(element: etree._Element) -> str:
+def _local(element: Any) -> str:
     return _plain(element.tag) if isinstance(element.tag, str) else "?"
 
 

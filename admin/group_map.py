@@ -1,5 +1,7 @@
-"""The link group as a picture: the invoice to the left, what is linked to the right, proposals dashed. SVG from here, no
-script: a width or place that depends on data is an attribute (design/panel/README.md, point 5)."""
+"""The link group as a picture: the invoice to the left, what is linked to the right, proposals dashed.
+
+SVG from here, no script: a width or place that depends on data is an attribute (design/panel/README.md, point 5).
+"""
 
 from __future__ import annotations
 

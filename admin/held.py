@@ -88,10 +88,6 @@ def grouped(agreement: Agreement, held: Iterable[Held], limit: int) -> list[Held
                 continue
             href, action = mend(entry, agreement.id)
             who = reason(entry.code).who
-            groups[key] = HeldGroup(
-                agreement, entry.code, said, who, entry.is_exclusion, entry.next_date, href, action
-            )
+            groups[key] = HeldGroup(agreement, entry.code, said, who, entry.is_exclusion, entry.next_date, href, action)
         groups[key].entries.append(entry)
     return list(groups.values())
-
-

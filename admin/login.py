@@ -42,7 +42,7 @@ def register_login(app: Flask, house: House, *, is_https: bool) -> None:
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
         SECURITY_FLASH_MESSAGES=False,
         SECURITY_LOGIN_USER_TEMPLATE="panel/login.html",
-        SECURITY_PASSWORD_HASH="argon2",
+        SECURITY_PASSWORD_HASH="argon2",  # noqa: S106  # the name of an algorithm
         SECURITY_PASSWORD_SALT=app.config["SECRET_KEY"],
         SECURITY_POST_LOGIN_VIEW="/panel/",
         SECURITY_POST_LOGOUT_VIEW="/login",
@@ -59,14 +59,14 @@ def _to_login(_mechanisms: object = None, _headers: object = None) -> BaseRespon
     return redirect(url_for("security.login"))
 
 
-class _People(UserDatastore):  # type: ignore[misc]  # the library has no types
+class _People(UserDatastore):
     """Reads people for the library; what it would write through here does not exist."""
 
     def __init__(self, house: House) -> None:
         super().__init__(Person, PanelRole)
         self._house = house
 
-    def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> Person | None:
+    def find_user(self, case_insensitive: bool = False, **kwargs: Any) -> Person | None:  # noqa: ARG002  # addresses are kept in lower case
         """Return the person whose ``fs_uniquifier``, ``email`` or ``id`` is the one given, or None."""
         (name, value), *_ = kwargs.items()
         if name not in {"fs_uniquifier", "email", "id"}:
@@ -86,7 +86,7 @@ class _People(UserDatastore):  # type: ignore[misc]  # the library has no types
     def commit(self) -> None:
         """Do nothing: there is nothing of the library's to commit."""
 
-    def put(self, model: Any) -> Any:
+    def put(self, model: Any) -> Any:  # noqa: ARG002  # nothing is taken
         """Refuse: accounts are changed by `gateway.services.people` alone."""
         raise TypeError("accounts are changed by gateway.services.people")
 
@@ -116,7 +116,7 @@ def _person(session: Session, user: User) -> Person:
 
 
 def _login_form(house: House) -> type[LoginForm]:
-    class PanelLoginForm(LoginForm):  # type: ignore[misc]  # the library has no types
+    class PanelLoginForm(LoginForm):
         """Address and password; says the same whatever is wrong."""
 
         def validate(self, **_kwargs: Any) -> bool:
@@ -130,5 +130,3 @@ def _login_form(house: House) -> type[LoginForm]:
             return False
 
     return PanelLoginForm
-
-

@@ -99,7 +99,9 @@ def _add_pages(app: Flask, house: House) -> None:
 
 
 def _assets() -> Blueprint:
-    assets = Blueprint("panel_assets", __name__, static_folder="static", static_url_path="/assets", template_folder="templates")
+    assets = Blueprint(
+        "panel_assets", __name__, static_folder="static", static_url_path="/assets", template_folder="templates"
+    )
     assets.add_app_template_global(asset_url, "asset_url")
     assets.add_app_template_global(sprite, "sprite")
     return assets
@@ -213,5 +215,3 @@ def _error_page(code: int, said: str = "") -> tuple[str, int]:
     said = said or text(language(), f"error.http_{known}")
     is_in = bool(current_user.is_authenticated)
     return render_template("panel/error.html", code=code, said=said, is_in=is_in), code
-
-

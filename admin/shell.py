@@ -13,7 +13,7 @@ from flask_security import current_user
 from markupsafe import Markup
 
 from admin import present
-from admin.access import DOERS, Person, may, may_open, person
+from admin.access import Person, may, may_open, person
 from admin.language import language
 from admin.texts import LANGUAGES, counted, text
 from gateway.domain import reasons
@@ -68,7 +68,6 @@ def context() -> dict[str, Any]:
         "size": lambda octets: present.size(octets, spoken),
         "reason": sentence,
         "reason_do": lambda code, values=None: reasons.remedy(code, spoken, shown_values(values or {})),
-        "reason_who": lambda code: reasons.reason(code).who,
         "icon": icon,
         "may": may,
         "may_open": may_open,
@@ -76,7 +75,6 @@ def context() -> dict[str, Any]:
         "menu": _menu,
         "here": request.full_path.rstrip("?"),
         "zone": zone,
-        "acts": DOERS,
     }
 
 

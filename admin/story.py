@@ -46,8 +46,9 @@ def story(
         if row.linked_at and row.id != entry.id
     ]
     # An answer in the same second as its question stands above it: later things were added later.
-    newest_first = sorted(reversed(steps), key=lambda step: step.at or entry.received_at, reverse=True)
-    return [*_next(planned, language), *newest_first]
+    steps.reverse()
+    steps.sort(key=lambda step: step.at or entry.received_at, reverse=True)
+    return [*_next(planned, language), *steps]
 
 
 def _from(entry: Row[Any], language: str) -> str:
@@ -56,7 +57,9 @@ def _from(entry: Row[Any], language: str) -> str:
 
 def _held(hold: Row[Any], language: str) -> Step:
     said = sentence(hold.code, hold.values)
-    return Step(hold.cutoff, "held", "held", text(language, "story.held", agency=hold.display_name), said, None, hold.code)
+    return Step(
+        hold.cutoff, "held", "held", text(language, "story.held", agency=hold.display_name), said, None, hold.code
+    )
 
 
 def _travels(item: Row[Any], language: str) -> list[Step]:

@@ -19,6 +19,10 @@ SECRET_KEY_CHARACTERS = 32
 """Shortest secret key taken: 32 characters of a random text are more than anybody can try."""
 
 
+_DEVELOPERS_OWN = {"KRAVPORT_CHROMIUM"}
+"""Read by tools of developers only, not by the installation."""
+
+
 def _text(value: str) -> str:
     return value.strip()
 
@@ -154,7 +158,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Read all settings; raises ``ConfigurationError`` that names every one that is wrong, and unknown ones."""
+        """Read all settings; raises ``ConfigurationError`` that names every one that is wrong."""
         values, wrong = {}, []
         for setting in fields(cls):
             about = setting.metadata
@@ -164,9 +168,6 @@ class Settings:
             except ValueError as error:
                 shown = "" if about["secret"] else f" ({given!r})"
                 wrong.append(f"{about['name']} {error}{shown}")
-        known = {setting.metadata["name"] for setting in fields(cls)}
-        ours = {name for name in environment if name.startswith("KRAVPORT_") and not name.startswith("KRAVPORT_TEST_")}
-        wrong += [f"{name} is no setting of Kravport" for name in sorted(ours - known)]
         if wrong:
             raise ConfigurationError("; ".join(wrong))
         return cls(**values)
@@ -200,6 +201,16 @@ class Settings:
     def as_environment(self) -> dict[str, str]:
         """Return what was set as environment variables, for the processes that are started from this one."""
         return {name: value for setting in fields(self) for name, value in [_as_variable(self, setting)] if value}
+
+
+def unknown_variables(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return variables that look like settings and are none: most likely misspelt. ``kravport doctor`` shows them."""
+    known = {setting.metadata["name"] for setting in fields(Settings)} | _DEVELOPERS_OWN
+    return sorted(
+        name
+        for name in environment
+        if name.startswith("KRAVPORT_") and not name.startswith("KRAVPORT_TEST_") and name not in known
+    )
 
 
 def _as_variable(settings: Settings, setting: Field[Any]) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from gateway.db.tables import (
     Agreement,
@@ -23,7 +23,7 @@ from gateway.db.tables import (
 )
 
 
-def agreements(connection: Connection, creditor_ids: Sequence[int]) -> list[Row[Any]]:
+def agreements(connection: Connection, creditor_ids: Sequence[int]) -> list[Any]:
     """Return the agreements of some creditors with the creditor's name and zone; active ones first."""
     order = (Creditor.name, Agreement.state != "active", Agreement.state == "ended", Agreement.display_name)
     query = (
@@ -34,7 +34,7 @@ def agreements(connection: Connection, creditor_ids: Sequence[int]) -> list[Row[
     return list(connection.execute(query.order_by(*order)))
 
 
-def agreement(connection: Connection, agreement_id: int) -> Row[Any] | None:
+def agreement(connection: Connection, agreement_id: int) -> Any:
     """Return one agreement with its creditor's name and zone."""
     query = (
         select(*Agreement.__table__.columns, Creditor.name.label("creditor_name"), Creditor.time_zone)
@@ -44,7 +44,7 @@ def agreement(connection: Connection, agreement_id: int) -> Row[Any] | None:
     return connection.execute(query).one_or_none()
 
 
-def last_runs(connection: Connection, agreement_ids: Sequence[int]) -> dict[int, Row[Any]]:
+def last_runs(connection: Connection, agreement_ids: Sequence[int]) -> dict[int, Any]:
     """Return the last finished run per agreement."""
     last = (
         select(func.max(TransferRun.id))
@@ -55,13 +55,13 @@ def last_runs(connection: Connection, agreement_ids: Sequence[int]) -> dict[int,
     return {row.agreement_id: row for row in rows}
 
 
-def counters(connection: Connection, agreement_id: int) -> list[Row[Any]]:
+def counters(connection: Connection, agreement_id: int) -> list[Any]:
     """Return the last number used per kind of file."""
     query = select(Counter.kind, Counter.last).where(Counter.agreement_id == agreement_id).order_by(Counter.kind)
     return list(connection.execute(query))
 
 
-def last_envelopes(connection: Connection, agreement_ids: Sequence[int]) -> dict[int, Row[Any]]:
+def last_envelopes(connection: Connection, agreement_ids: Sequence[int]) -> dict[int, Any]:
     """Return the newest envelope per agreement."""
     last = select(func.max(Envelope.id)).where(Envelope.agreement_id.in_(agreement_ids)).group_by(Envelope.agreement_id)
     rows = connection.execute(select(*Envelope.__table__.columns).where(Envelope.id.in_(last)))
@@ -86,11 +86,10 @@ def envelopes(creditor_ids: Sequence[int]) -> Select[Any]:
     )
 
 
-def envelope_items(connection: Connection, envelope_id: int, after: str, limit: int) -> list[Row[Any]]:
+def envelope_items(connection: Connection, envelope_id: int, after: str, limit: int) -> list[Any]:
     """Return items of an envelope with the agency's answer, by item id, past *after*."""
     query = (
         select(
-            TransferItem.entry_id.label("id"),
             TransferItem.entry_id,
             TransferItem.claim_entry_id,
             TransferItem.item_id,
@@ -110,8 +109,8 @@ def envelope_items(connection: Connection, envelope_id: int, after: str, limit: 
             Claim,
             (Claim.agreement_id == TransferItem.agreement_id) & (Claim.entry_id == TransferItem.claim_entry_id),
         )
-        .where(TransferItem.envelope_id == envelope_id, TransferItem.entry_id > after)
-        .order_by(TransferItem.entry_id)
+        .where(TransferItem.envelope_id == envelope_id, TransferItem.item_id > after)
+        .order_by(TransferItem.item_id)
         .limit(limit)
     )
     return list(connection.execute(query))
@@ -132,7 +131,7 @@ def inbound_files(creditor_ids: Sequence[int]) -> Select[Any]:
     )
 
 
-def arrivals(connection: Connection, inbound_file_id: int) -> list[Row[Any]]:
+def arrivals(connection: Connection, inbound_file_id: int) -> list[Any]:
     """Return when and how the same bytes arrived, first time first; at most a hundred."""
     a = InboundArrival
     query = select(a.channel, a.filename, a.at).where(a.inbound_file_id == inbound_file_id)
@@ -150,7 +149,7 @@ def files_since(connection: Connection, creditor_ids: Sequence[int], moment: dat
     return len(connection.execute(query).all())
 
 
-def task_of(connection: Connection, topic: str, ref_id: int) -> Row[Any] | None:
+def task_of(connection: Connection, topic: str, ref_id: int) -> Any:
     """Return the promise (topic, ref) of the outbox."""
     query = select(*Task.__table__.columns).where(Task.topic == topic, Task.ref_id == ref_id).order_by(Task.id.desc())
     return connection.execute(query.limit(1)).one_or_none()

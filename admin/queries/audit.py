@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Select, func, select
 
 from gateway.db.tables import AuditEvent
 
@@ -24,9 +24,7 @@ def last_number(connection: Connection, creditor_id: int) -> int:
     return int(connection.execute(query).scalar_one() or 0)
 
 
-def of_objects(
-    connection: Connection, creditor_id: int, object_type: str, ids: Sequence[int]
-) -> list[Row[Any]]:
+def of_objects(connection: Connection, creditor_id: int, object_type: str, ids: Sequence[int]) -> list[Any]:
     """Return recent events about some objects, oldest first."""
     since = last_number(connection, creditor_id) - LOOK_BACK
     query = chain(creditor_id).where(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, false, func, or_, select
 
 from gateway.db.tables import (
     Agreement,
@@ -29,6 +29,11 @@ RUNS_IN_STORY = 60
 MEMBERS_MAX = 200
 
 
+def _select(*columns: Any) -> Select[Any]:
+    """Select columns without spelling out their types: rows go to templates."""
+    return select(*columns)
+
+
 def has_ledger(connection: Connection, creditor_ids: Sequence[int]) -> bool:
     """Say whether any ledger entry has arrived."""
     query = select(LedgerEntry.id).where(LedgerEntry.creditor_id.in_(creditor_ids)).limit(1)
@@ -42,7 +47,7 @@ def invoices(creditor_ids: Sequence[int]) -> Select[Any]:
     """Select invoices with customer and creditor, for a list."""
     e = LedgerEntry
     return (
-        select(
+        _select(
             e.id,
             e.creditor_id,
             e.number,
@@ -80,7 +85,7 @@ def found_by(connection: Connection, creditor_ids: Sequence[int], words: str) ->
     return or_(*parts, e.customer_id.in_(customers)) if customers else or_(*parts)
 
 
-def sent_claims(connection: Connection, entry_ids: Sequence[int], creditor_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+def sent_claims(connection: Connection, entry_ids: Sequence[int], creditor_ids: Sequence[int]) -> dict[int, list[Any]]:
     """Return per invoice the agencies that have it, with the file it went in, newest first."""
     item = TransferItem
     mine = select(Agreement.id).where(Agreement.creditor_id.in_(creditor_ids))
@@ -110,7 +115,7 @@ def sent_claims(connection: Connection, entry_ids: Sequence[int], creditor_ids: 
         .where(Claim.agreement_id.in_(mine), Claim.entry_id.in_(entry_ids))
         .order_by(Claim.first_sent_at.desc())
     )
-    found: dict[int, list[Row[Any]]] = {}
+    found: dict[int, list[Any]] = {}
     for row in connection.execute(query):
         found.setdefault(row.entry_id, []).append(row)
     return found
@@ -122,7 +127,7 @@ def is_claimed(creditor_ids: Sequence[int]) -> ColumnElement[bool]:
     return exists().where(Claim.agreement_id.in_(mine), Claim.entry_id == LedgerEntry.id)
 
 
-def entry(connection: Connection, entry_id: int) -> Row[Any] | None:
+def entry(connection: Connection, entry_id: int) -> Any:
     """Return one ledger entry of any kind with its customer."""
     query = select(*LedgerEntry.__table__.columns, *_customer_columns(), Creditor.time_zone)
     query = query.join(Customer, Customer.id == LedgerEntry.customer_id)
@@ -141,14 +146,14 @@ def _customer_columns() -> list[Any]:
     ]
 
 
-def group(connection: Connection, group_id: int) -> list[Row[Any]]:
+def group(connection: Connection, group_id: int) -> list[Any]:
     """Return the members of a link group, invoices first, then by date; at most `MEMBERS_MAX`."""
     e = LedgerEntry
     query = select(*e.__table__.columns).where(e.group_id == group_id)
     return list(connection.execute(query.order_by(e.kind != "invoice", e.booked, e.id).limit(MEMBERS_MAX)))
 
 
-def unlinked(connection: Connection, customer_id: int, currency: str) -> list[Row[Any]]:
+def unlinked(connection: Connection, customer_id: int, currency: str) -> list[Any]:
     """Return the customer's entries that are linked to nothing and could belong to an invoice; at most 50."""
     e = LedgerEntry
     query = select(*e.__table__.columns).where(
@@ -157,7 +162,7 @@ def unlinked(connection: Connection, customer_id: int, currency: str) -> list[Ro
     return list(connection.execute(query.order_by(e.booked.desc(), e.id.desc()).limit(50)))
 
 
-def open_invoices(connection: Connection, customer_id: int, currency: str) -> list[Row[Any]]:
+def open_invoices(connection: Connection, customer_id: int, currency: str) -> list[Any]:
     """Return the customer's open invoices, oldest first; at most 100."""
     e = LedgerEntry
     query = select(e.id, e.number, e.open_minor, e.currency, e.due).where(
@@ -174,7 +179,7 @@ def invoice_by_number(connection: Connection, creditor_id: int, number: str) -> 
     return list(connection.execute(query).scalars())
 
 
-def items_of(connection: Connection, entry_ids: Sequence[int], creditor_id: int) -> list[Row[Any]]:
+def items_of(connection: Connection, entry_ids: Sequence[int], creditor_id: int) -> list[Any]:
     """Return every time one of some entries went to an agency, with file and answer, oldest first."""
     item = TransferItem
     mine = select(Agreement.id).where(Agreement.creditor_id == creditor_id)
@@ -208,7 +213,7 @@ def items_of(connection: Connection, entry_ids: Sequence[int], creditor_id: int)
     return list(connection.execute(query))
 
 
-def holds_of(connection: Connection, entry_id: int, creditor_id: int) -> list[Row[Any]]:
+def holds_of(connection: Connection, entry_id: int, creditor_id: int) -> list[Any]:
     """Return the evenings of the last two months on which an entry was held, with the reason."""
     runs = (
         select(TransferRun.id)
@@ -230,19 +235,19 @@ def holds_of(connection: Connection, entry_id: int, creditor_id: int) -> list[Ro
 # --- customers -------------------------------------------------------------------------------------------------------
 
 
-def customers_found(
-    connection: Connection, creditor_ids: Sequence[int], words: str, limit: int
-) -> list[Row[Any]]:
+def customers_found(connection: Connection, creditor_ids: Sequence[int], words: str, limit: int) -> list[Any]:
     """Return customers whose number or organisation number is *words*, or whose name begins so."""
     c = Customer
     plain = words.replace(" ", "")
     beginning = func.lower(c.name).startswith(words.lower(), autoescape=True)
-    named = or_(c.customer_number == words, and_(c.organisation_number != "", c.organisation_number == plain), beginning)
+    named = or_(
+        c.customer_number == words, and_(c.organisation_number != "", c.organisation_number == plain), beginning
+    )
     query = select(c.id, c.name, c.customer_number, c.organisation_number, c.creditor_id, c.kind)
     return list(connection.execute(query.where(c.creditor_id.in_(creditor_ids), named).order_by(c.id).limit(limit)))
 
 
-def customer(connection: Connection, customer_id: int) -> Row[Any] | None:
+def customer(connection: Connection, customer_id: int) -> Any:
     """Return one customer card."""
     return connection.execute(select(*Customer.__table__.columns).where(Customer.id == customer_id)).one_or_none()
 

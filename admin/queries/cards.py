@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, String, cast, select
+from sqlalchemy import Connection, Select, String, cast, select
 
 from admin.queries.books import customers_found
 from gateway.db.tables import Agreement, Creditor, Customer, CustomerCheck
@@ -35,9 +35,7 @@ def with_warnings(creditor_ids: Sequence[int]) -> Any:
     return Customer.id.in_(warned)
 
 
-def findings(
-    connection: Connection, customer_ids: Sequence[int]
-) -> Mapping[int, list[tuple[str, Mapping[str, Any]]]]:
+def findings(connection: Connection, customer_ids: Sequence[int]) -> Mapping[int, list[tuple[str, Mapping[str, Any]]]]:
     """Return per customer what the last checks found, as (agency's name, finding), sternest first, each code once."""
     query = (
         select(CustomerCheck.customer_id, CustomerCheck.findings, Agreement.display_name)
@@ -62,7 +60,7 @@ def findings(
     return found
 
 
-def own(connection: Connection, customer_id: int) -> Row[Any] | None:
+def own(connection: Connection, customer_id: int) -> Any:
     """Return one card with its creditor's name."""
     query = select(*Customer.__table__.columns, Creditor.name.label("creditor_name"), Creditor.time_zone)
     query = query.join(Creditor, Creditor.id == Customer.creditor_id)

@@ -11,7 +11,7 @@
  */
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
 const one = (selector, root = document) => root.querySelector(selector);
-const ticks = () => all('input[name="rowid"]');
+const ticks = () => all('input[type="checkbox"][name="rowid"]');
 const MINUS = "\u2212", NO_BREAK = "\u00a0";
 
 function money(minor, currency) {
@@ -82,7 +82,7 @@ function move(step) {
 }
 
 function tickHere() {
-  const tick = here >= 0 && one('input[name="rowid"]', all("[data-rows] [data-row]")[here]);
+  const tick = here >= 0 && one('input[type="checkbox"][name="rowid"]', all("[data-rows] [data-row]")[here]);
   if (tick) { tick.checked = !tick.checked; count(); }
 }
 

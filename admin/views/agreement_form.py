@@ -47,16 +47,18 @@ def schema_fields(profile: AgencyProfile, settings: Mapping[str, Any]) -> list[S
 
 def _field(name: str, part: Mapping[str, Any], settings: Mapping[str, Any], *, is_required: bool) -> SchemaField:
     choices = [str(choice) for choice in part.get("enum", ())]
-    kind = "choice" if choices else {"string": "text", "integer": "number", "boolean": "flag"}.get(part.get("type", ""), "shown")
+    kind = (
+        "choice"
+        if choices
+        else {"string": "text", "integer": "number", "boolean": "flag"}.get(part.get("type", ""), "shown")
+    )
     value = settings.get(name, part.get("default", ""))
     if kind == "shown":
         value = json.dumps(value, ensure_ascii=False)
     return SchemaField(name, part.get("title", name), part.get("description", ""), kind, value, choices, is_required)
 
 
-def typed_settings(
-    profile: AgencyProfile, before: Mapping[str, Any], form: Mapping[str, str]
-) -> dict[str, Any]:
+def typed_settings(profile: AgencyProfile, before: Mapping[str, Any], form: Mapping[str, str]) -> dict[str, Any]:
     """Return the plugin's settings as typed, over those that were there; an emptied optional field is taken away.
 
     Raises:
@@ -81,8 +83,10 @@ def typed_settings(
 
 
 def typed_transport(before: Mapping[str, Any], form: Mapping[str, str]) -> dict[str, Any]:
-    """Return the way to the mailbox as typed. A folder on this machine is set from the command line only: a web form
-    must not choose where the server writes."""
+    """Return the way to the mailbox as typed.
+
+    A folder on this machine is set from the command line only: a web form must not choose where the server writes.
+    """
     if form.get("transport_kind") != "sftp":
         return dict(before)
     found: dict[str, Any] = {"kind": "sftp", "keeps_files": form.get("transport_keeps_files") == "1"}
@@ -105,7 +109,10 @@ def changes(row: Any, profile: AgencyProfile, form: Mapping[str, str]) -> dict[s
     for name in ("receipt_hours", "fetch_minutes"):
         if name in form:
             wanted[name] = _positive(name, form[name].strip())
-    for name, allowed in (("environment", {"sandbox", "production"}), ("profile", {layout.name for layout in profile.layouts})):
+    for name, allowed in (
+        ("environment", {"sandbox", "production"}),
+        ("profile", {layout.name for layout in profile.layouts}),
+    ):
         if form.get(name) in allowed:
             wanted[name] = form[name]
     wanted["agency_accounts"] = [line.strip() for line in form.get("agency_accounts", "").splitlines() if line.strip()]

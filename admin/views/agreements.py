@@ -29,7 +29,7 @@ SECRET_CHARACTERS_MAX = 20_000
 
 
 class AgreementsView(TableView):
-    """Byrå – Avtaler."""
+    """Byrå - Avtaler."""
 
     key = "agreements"
     model_class = Agreement
@@ -43,7 +43,11 @@ class AgreementsView(TableView):
             runs = agencies.last_runs(connection, [row.id for row in rows])
         plans = {agreement.id: plan for agreement, plan in self._plans().of_creditors(ids)}
         clocks = {row.id: self._clock(row, runs.get(row.id), plans.get(row.id)) for row in rows}
-        return str(self.render("panel/agreements.html", rows=rows, clocks=clocks, pills=AGREEMENT, broken=self.house.agencies.broken))
+        return str(
+            self.render(
+                "panel/agreements.html", rows=rows, clocks=clocks, pills=AGREEMENT, broken=self.house.agencies.broken
+            )
+        )
 
     @page("/<id:agreement_id>")
     def detail(self, agreement_id: int) -> str:
@@ -70,7 +74,9 @@ class AgreementsView(TableView):
                 plan=plan,
                 counters=counters,
                 envelope=envelope,
-                envelope_pill=envelope_pill(envelope.state, envelope.receipt_due_at, self.house.now()) if envelope else None,
+                envelope_pill=envelope_pill(envelope.state, envelope.receipt_due_at, self.house.now())
+                if envelope
+                else None,
                 startup=startup,
                 fields=schema_fields(profile, row.settings) if profile else [],
                 sftp_fields=SFTP_FIELDS,

@@ -26,7 +26,7 @@ EXPORT_BATCH = 1000
 
 
 class AuditView(TableView):
-    """Firma – Sporlogg."""
+    """Firma - Sporlogg."""
 
     key = "audit"
     model_class = AuditEvent
@@ -107,7 +107,7 @@ class AuditView(TableView):
             "inbound_file": ("panel_inbound.detail", "file_id"),
         }
         endpoint, argument = targets.get(row.object_type, ("", ""))
-        return url_for(endpoint, **{argument: int(row.object_id)}) if endpoint and row.object_id.isdecimal() else ""
+        return url_for(endpoint, **{argument: row.object_id}) if endpoint and row.object_id.isdecimal() else ""
 
     def _export_rows(self, chain_id: int) -> Iterator[list[object]]:
         before: int | None = None
@@ -118,7 +118,14 @@ class AuditView(TableView):
                 rows = list(connection.execute(query.limit(EXPORT_BATCH)))
             for row in rows:
                 facts = json.dumps(row.facts, ensure_ascii=False, sort_keys=True, default=str)
-                yield [row.number, row.at.isoformat(), row.actor, row.action, f"{row.object_type} {row.object_id}", facts]
+                yield [
+                    row.number,
+                    row.at.isoformat(),
+                    row.actor,
+                    row.action,
+                    f"{row.object_type} {row.object_id}",
+                    facts,
+                ]
             if len(rows) < EXPORT_BATCH:
                 return
             before = rows[-1].number

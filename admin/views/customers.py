@@ -44,7 +44,7 @@ class Holding:
 
 
 class CustomersView(TableView):
-    """CRM – Kunder."""
+    """CRM - Kunder."""
 
     key = "customers"
     model_class = Customer
@@ -70,7 +70,12 @@ class CustomersView(TableView):
             entries_held=sum(held.entries for held in holding.values()),
             q=request.args.get("q", "").strip(),
             tabs=[
-                (text(language(), f"customers.tab_{name}"), address(tab=name, before=None, after=None), name == tab, counts.get(name))
+                (
+                    text(language(), f"customers.tab_{name}"),
+                    address(tab=name, before=None, after=None),
+                    name == tab,
+                    counts.get(name),
+                )
                 for name in TABS
             ],
         )

@@ -26,7 +26,7 @@ ITEMS_PER_PAGE = 100
 
 
 class EnvelopesView(TableView):
-    """Byrå – Konvolutter."""
+    """Byrå - Konvolutter."""
 
     key = "envelopes"
     model_class = Envelope
@@ -48,7 +48,12 @@ class EnvelopesView(TableView):
             tab=tab,
             pill_of=lambda row: envelope_pill(row.state, row.receipt_due_at, now),
             tabs=[
-                (text(language(), f"envelopes.tab_{name}"), address(tab=name, before=None, after=None), name == tab, None)
+                (
+                    text(language(), f"envelopes.tab_{name}"),
+                    address(tab=name, before=None, after=None),
+                    name == tab,
+                    None,
+                )
                 for name in TABS
             ],
         )

@@ -24,7 +24,7 @@ VALUE_CHARACTERS_MAX = 1000
 
 
 class FactoringView(PanelView):
-    """Firma – Innstillinger – Økonomi – Factoring info."""
+    """Firma - Innstillinger - Økonomi - Factoring info."""
 
     key = "factoring"
 

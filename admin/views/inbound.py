@@ -26,7 +26,7 @@ FINDINGS_SHOWN = 200
 
 
 class InboundView(TableView):
-    """Byrå – Karantene."""
+    """Byrå - Karantene."""
 
     key = "inbound"
     model_class = InboundFile

@@ -58,25 +58,27 @@ class InvoiceActs:
         shown = line(entry, now, claims.get(entry.id, ()), self.house.now().date())
         proposal = links.propose_split(self.house, entry.group_id) if len(invoices) > 1 else ()
         loose = [row for row in loose if row.group_id != entry.group_id]
-        return self.render(
-            "panel/invoice.html",
-            entry=entry,
-            line=shown,
-            members=members,
-            invoices=invoices,
-            claim=(claims.get(entry.id) or [None])[0],
-            balance=_agency_balance(claims.get(entry.id, ())),
-            planned=now.planned.get(entry.id),
-            held={row.id: now.held[row.id] for row in members if row.id in now.held},
-            warned=_warned(creditor_id, ids),
-            items={row.entry_id: row for row in items if row.is_current},
-            story=story(entry, members, items, holds, events, now.planned.get(entry.id), language()),
-            map=group_map(entry, members, loose[:2]),
-            loose=loose,
-            open_invoices=[row for row in open_ones if row.id != entry.id],
-            proposal=[[_named(members, member) for member in part] for part in proposal],
-            parts_json=";".join(",".join(map(str, part)) for part in proposal),
-            shows_flag=person().preferences.get("column_flag") == "shown",
+        return str(
+            self.render(
+                "panel/invoice.html",
+                entry=entry,
+                line=shown,
+                members=members,
+                invoices=invoices,
+                claim=next(iter(claims.get(entry.id, ())), None),
+                balance=_agency_balance(claims.get(entry.id, ())),
+                planned=now.planned.get(entry.id),
+                held={row.id: now.held[row.id] for row in members if row.id in now.held},
+                warned=_warned(creditor_id, ids),
+                items={row.entry_id: row for row in items if row.is_current},
+                story=story(entry, members, items, holds, events, now.planned.get(entry.id), language()),
+                map=group_map(entry, members, loose[:2]),
+                loose=loose,
+                open_invoices=[row for row in open_ones if row.id != entry.id],
+                proposal=[[_named(members, member) for member in part] for part in proposal],
+                parts_json=";".join(",".join(map(str, part)) for part in proposal),
+                shows_flag=person().preferences.get("column_flag") == "shown",
+            )
         )
 
     @act("/<id:entry_id>/mark", "mark")
@@ -212,4 +214,3 @@ def _number(text: str) -> int:
     if not (text.isdecimal() and len(text) < 19):
         abort(400)
     return int(text)
-

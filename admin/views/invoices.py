@@ -94,19 +94,18 @@ def line(row: Row[Any], now: Tonight, claims: Sequence[Row[Any]], today: date) -
 def _status(
     row: Row[Any], *, will_go: bool, hold: Held | None, claims: Sequence[Row[Any]], known: Sequence[Row[Any]]
 ) -> str:
-    if will_go:
-        return "ready"
-    if known and row.open_minor == 0:
-        return "paid"
-    if known:
-        return "receipted" if known[0].state == "accepted" else "sent"
-    if hold and not hold.is_exclusion:
-        return "held"
-    if hold or row.do_not_transfer or row.customer_marked:
-        return "excluded"
-    if claims and claims[0].state == "rejected":
-        return "rejected"
-    return "paid" if row.open_minor == 0 else "open"
+    """Return the key of the row's pill: the first that is true counts."""
+    conditions = {
+        "ready": will_go,
+        "paid": row.open_minor == 0 and (bool(known) or not (hold or row.do_not_transfer or row.customer_marked)),
+        "receipted": bool(known) and known[0].state == "accepted",
+        "sent": bool(known),
+        "held": hold is not None and not hold.is_exclusion,
+        "excluded": hold is not None or row.do_not_transfer or row.customer_marked,
+        "rejected": bool(claims),
+        "open": True,
+    }
+    return next(key for key, is_true in conditions.items() if is_true)
 
 
 def _answer(claims: Sequence[Row[Any]], key: str) -> str:
@@ -114,7 +113,7 @@ def _answer(claims: Sequence[Row[Any]], key: str) -> str:
 
 
 class InvoicesView(InvoiceActs, TableView):
-    """Økonomi – Ordre/faktura – Søk ordre/faktura."""
+    """Økonomi - Ordre/faktura - Søk ordre/faktura."""
 
     key = "invoices"
     model_class = LedgerEntry
@@ -137,7 +136,10 @@ class InvoicesView(InvoiceActs, TableView):
             going=len(now.going()),
             held=sum(1 for hold in now.held.values() if not hold.is_exclusion),
             kept=sum(1 for hold in now.held.values() if hold.is_exclusion),
-            tabs=[(text(language(), f"invoices.tab_{name}"), address(tab=name, before=None, after=None), name) for name in TABS],
+            tabs=[
+                (text(language(), f"invoices.tab_{name}"), address(tab=name, before=None, after=None), name)
+                for name in TABS
+            ],
             q=request.args.get("q", "").strip(),
             tooltip=text(language(), _TOOLTIP),
             next_run=self._next_run(ids),

@@ -29,7 +29,7 @@ _PLACES = {
 
 
 class JobsView(TableView):
-    """Byrå – Utboks. Shows topics, ids and errors only, so it is not cut by creditor."""
+    """Byrå - Utboks. Shows topics, ids and errors only, so it is not cut by creditor."""
 
     key = "jobs"
     model_class = Task
@@ -77,4 +77,5 @@ def _name_of(row: Any) -> str:
 
 def _place_of(row: Any) -> str:
     endpoint, argument = _PLACES.get(row.topic, ("", ""))
-    return url_for(endpoint, **{argument: row.ref_id}) if endpoint else ""
+    values: dict[str, Any] = {argument: row.ref_id}
+    return url_for(endpoint, **values) if endpoint else ""

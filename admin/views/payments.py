@@ -1,4 +1,4 @@
-"""Bank – Incoming payments: what the agencies and the bank say was paid, proposed until a person posts it (R-PM)."""
+"""Bank - Incoming payments: what the agencies and the bank say was paid, proposed until a person posts it (R-PM)."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _reason(row: Row[Any]) -> str:
 
 
 class PaymentsView(TableView):
-    """Økonomi – Bank – Innbetalinger."""
+    """Økonomi - Bank - Innbetalinger."""
 
     key = "payments"
     model_class = IncomingPayment
@@ -130,10 +130,17 @@ class PaymentsView(TableView):
             tab=tab,
             waiting=waiting,
             tabs=[
-                (text(language(), f"payments.tab_{name}"), address(tab=name, before=None, after=None), name == tab, counts.get(name))
+                (
+                    text(language(), f"payments.tab_{name}"),
+                    address(tab=name, before=None, after=None),
+                    name == tab,
+                    counts.get(name),
+                )
                 for name in TABS
             ],
-            chips=[(word, address(label=value, before=None, after=None), (label or None) == value) for word, value in chips],
+            chips=[
+                (word, address(label=value, before=None, after=None), (label or None) == value) for word, value in chips
+            ],
             q=request.args.get("q", "").strip(),
         )
 

@@ -136,4 +136,5 @@ def _place_of(alarm: Alarm) -> str:
         return url_for("panel_jobs.index_view") if may_open("jobs") else ""
     endpoint, argument = _PLACES.get(alarm.object_type, ("", ""))
     key = endpoint.partition(".")[0].removeprefix(ENDPOINT_PREFIX)
-    return url_for(endpoint, **{argument: int(alarm.object_id)}) if endpoint and may_open(key) else ""
+    values: dict[str, Any] = {argument: alarm.object_id}
+    return url_for(endpoint, **values) if endpoint and may_open(key) else ""

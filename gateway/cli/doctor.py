@@ -17,7 +17,7 @@ from gateway import clock
 from gateway.agencies import Agencies
 from gateway.app import redis_url
 from gateway.cli.common import as_json, say_rows
-from gateway.config import Settings, as_markdown
+from gateway.config import Settings, as_markdown, unknown_variables
 from gateway.db import schema
 from gateway.db.tables import Heartbeat
 from gateway.db.uow import Database
@@ -47,6 +47,8 @@ def doctor(*, prints_settings: bool, as_json: bool) -> int:
 def _machine(settings: Settings) -> Iterator[Finding]:
     yield "python", sys.version_info >= (3, 11), sys.version.split()[0]
     yield "sqlite", sqlite3.sqlite_version_info >= (3, 35), sqlite3.sqlite_version
+    for name in unknown_variables():
+        yield "environment", False, f"{name} is no setting of Kravport"
     try:
         settings.effective_secret_key()
         yield "secret key", True, "present"

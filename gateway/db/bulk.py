@@ -79,7 +79,7 @@ def quiet_collector() -> Iterator[None]:
             gc.enable()
 
 
-ANALYZE_ROWS = 5000
+ANALYZE_ROWS = 2000
 """A change of this size makes PostgreSQL's statistics wrong enough for loops where a hash belongs."""
 
 

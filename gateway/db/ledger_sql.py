@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, or_, select, update
+from sqlalchemy import Connection, and_, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.db.bulk import batches
-from gateway.db.tables import Agreement, Claim, LedgerEntry, Pending
+from gateway.db.tables import Agreement, Claim, Creditor, LedgerEntry, Pending
 
 IN_LIST_MAX = 500
 """Values in one IN list: below SQLite's default of 999 variables with room for others."""
@@ -23,13 +23,25 @@ def upsert_ignore(connection: Connection, mapped: type[Any], rows: Sequence[dict
         connection.execute(module.insert(mapped).on_conflict_do_nothing(), rows)
 
 
+def lock_books(connection: Connection, creditor_id: int) -> None:
+    """Wait for whoever changes this creditor's ledger or runs an agreement of it; keep others out until the end.
+
+    An open amount is a sum over other rows, and a run forgets the groups it has looked at: under READ COMMITTED two
+    transactions that work at once do not see each other and leave both wrong. Taken before anything is read. A row
+    that only refers to these, such as a file that arrives, need not wait. SQLite has one writer anyway.
+    """
+    agreements = select(Agreement.id).where(Agreement.creditor_id == creditor_id).order_by(Agreement.id)
+    connection.execute(agreements.with_for_update(key_share=True)).all()
+    connection.execute(select(Creditor.id).where(Creditor.id == creditor_id).with_for_update(key_share=True)).all()
+
+
 def refresh_open(connection: Connection, group_ids: Iterable[int], now: datetime) -> None:
     """Recompute *open_minor* and *closed_at* of the invoices of these groups from their members.
 
     With two or more invoices in a group nobody can say what is open of which (R-LK-03): each shows its own amount.
     """
     member = LedgerEntry.__table__.alias("member")
-    counted = member.c.group_id == LedgerEntry.group_id
+    counted = and_(member.c.group_id == LedgerEntry.group_id, member.c.order_status == "invoiced")
     total = select(func.coalesce(func.sum(member.c.amount_minor), 0)).where(counted).scalar_subquery()
     invoices = select(func.count()).where(counted, member.c.kind == "invoice").scalar_subquery()
     for some in batches(sorted(set(group_ids)), IN_LIST_MAX):

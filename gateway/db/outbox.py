@@ -37,13 +37,17 @@ JITTER = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Leased:
-    """One task in this worker's hands. *attempts* is the fencing token: only its holder may record the outcome."""
+    """One task in this worker's hands. *owner* and *attempts* are the fencing token: only who holds it records the outcome.
+
+    The count alone is not enough: `again` starts it anew, and a worker that was thought dead may still come back.
+    """
 
     id: int
     topic: str
     ref_id: int
     part: str
     attempts: int
+    owner: str
 
 
 Handler = Callable[[Leased], None]
@@ -51,10 +55,10 @@ Handler = Callable[[Leased], None]
 
 def promise(
     connection: Connection, topic: str, ref_id: int, due_at: datetime, *, repeatable: bool, part: str = ""
-) -> None:
-    """Add a task to the caller's transaction. Promising the same (topic, ref, part) twice is harmless."""
+) -> bool:
+    """Add a task to the caller's transaction. Promising the same (topic, ref, part) twice is harmless: False then."""
     module = postgresql if connection.dialect.name == "postgresql" else sqlite
-    connection.execute(
+    made = connection.execute(
         module.insert(Task)
         .values(
             topic=topic,
@@ -68,6 +72,7 @@ def promise(
         )
         .on_conflict_do_nothing()
     )
+    return made.rowcount > 0
 
 
 def again(connection: Connection, topic: str, ref_id: int, due_at: datetime, *, part: str = "") -> bool:
@@ -80,9 +85,24 @@ def again(connection: Connection, topic: str, ref_id: int, due_at: datetime, *, 
             Task.part == part,
             Task.state.in_(("done", "failed", "in_doubt")),
         )
-        .values(state="pending", due_at=due_at, attempts=0, first_tried_at=None, last_error="", lease_until=None)
+        .values(state="pending", due_at=due_at, attempts=0, finished_at=None, last_error="", lease_until=None)
     )
     return done.rowcount > 0
+
+
+def hasten(connection: Connection, topic: str, refs: Select[int], due_at: datetime, *, error: str = "") -> int:
+    """Make waiting and failed tasks due now, those whose last error begins with *error*; return how many.
+
+    Attempts made count on: what keeps failing stays known as such.
+    """
+    waiting = (Task.topic == topic, Task.ref_id.in_(refs), Task.state.in_(("pending", "failed")))
+    found = connection.execute(
+        update(Task)
+        .where(*waiting, Task.last_error.startswith(error, autoescape=True))
+        .values(state="pending", due_at=due_at, finished_at=None)
+        .execution_options(synchronize_session=False)
+    )
+    return found.rowcount
 
 
 def settle(connection: Connection, topic: str, ref_id: int, state: str, at: datetime) -> None:
@@ -167,7 +187,7 @@ def _lease(database: Database, topics: tuple[str, ...], now: datetime, owner: st
             update(Task)
             .where(Task.id == task_id)
             .values(state="leased", owner=owner, lease_until=now + LEASE, attempts=Task.attempts + 1)
-            .returning(Task.id, Task.topic, Task.ref_id, Task.part, Task.attempts)
+            .returning(Task.id, Task.topic, Task.ref_id, Task.part, Task.attempts, Task.owner)
         ).one()
         return Leased(*row)
 
@@ -212,4 +232,5 @@ def _finish(database: Database, task: Leased, state: str, error: str, now: datet
 
 
 def _held(task: Leased) -> Update:
-    return update(Task).where(Task.id == task.id, Task.state == "leased", Task.attempts == task.attempts)
+    token = (Task.attempts == task.attempts, Task.owner == task.owner)
+    return update(Task).where(Task.id == task.id, Task.state == "leased", *token)

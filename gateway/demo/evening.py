@@ -14,7 +14,7 @@ from gateway.config import Settings
 from gateway.db import outbox
 from gateway.db.tables import Claim, Envelope, InboundFile, LedgerEntry, RunHold, Task, TransferItem, TransferRun
 from gateway.demo import office, tally
-from gateway.demo.ledger import LEFT_FOR_TOMORROW, creditors, first_day, second_day
+from gateway.demo.ledger import LEFT_FOR_TOMORROW, creditors, first_day, second_day, third_day
 from gateway.demo.office import Desk
 from gateway.demo.stage import Stage, running, set_stage
 from gateway.jobs import fetch_now
@@ -70,6 +70,19 @@ class Evening:
             office.send_ledger(self.stage, desk, second_day(desk.creditor.key))
         office.mend(self.stage, self.desks)
         self._evening(SECOND_EVENING, "2026-11-24")
+
+    def encore(self) -> None:
+        """Leave something for a visitor of the panel: invoices for tomorrow evening, payments that wait to be posted."""
+        for desk in self.desks.values():
+            office.send_ledger(self.stage, desk, third_day(desk.creditor.key))
+        claims, on = self._open_claims("sjo"), {"date": "2026-11-24"}
+        pays = [("pay", (c, minor, on)) for c, minor in claims[12:15]]
+        partly = ("pay", (claims[15][0], claims[15][1] // 3, on))
+        read = self._count(InboundFile.id, InboundFile.finished_at.is_not(None))
+        self.stage.order("intrum", *pays, partly, ("write_payments", ("@now",)))
+        self.stage.wait(
+            "the last payments", lambda: self._count(InboundFile.id, InboundFile.finished_at.is_not(None)) > read
+        )
 
     def result(self) -> dict[str, Any]:
         """Return the numbers of the last line."""
@@ -253,5 +266,6 @@ def play(
             if state_file is not None:
                 state_file.write_text(json.dumps(tally.state(stage.house.database), indent=1, sort_keys=True))
             if stays is not None:
+                evening.encore()
                 stays(stage, result)
     return result

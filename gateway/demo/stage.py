@@ -24,6 +24,7 @@ from sqlalchemy import text
 from gateway import clock
 from gateway.app import open_house
 from gateway.config import Settings
+from gateway.db import schema
 from gateway.db.uow import Database
 from gateway.demo import sandboxes
 from gateway.demo.ledger import DemoCreditor
@@ -158,6 +159,8 @@ def _demo_settings(base: Settings, home: Path, say: Callable[[str], None]) -> tu
 
 def _own_schema(base: Settings, say: Callable[[str], None]) -> tuple[str, Callable[[], None]]:
     """Make a schema of the demo's own in the given database: what is there already is neither read nor changed."""
+    if base.database_url.startswith("sqlite"):
+        return _empty_file(base.database_url), _nothing
     name = f"kravport_demo_{secrets.token_hex(4)}"
 
     def execute(statement: str) -> None:
@@ -171,6 +174,16 @@ def _own_schema(base: Settings, say: Callable[[str], None]) -> tuple[str, Callab
     joint = "&" if "?" in base.database_url else "?"
     url = f"{base.database_url}{joint}options={quote(f'-csearch_path={name}')}"
     return url, lambda: execute(f"drop schema {name} cascade")
+
+
+def _empty_file(url: str) -> str:
+    """SQLite has no schemas: the demo takes a given file only while it is empty."""
+    database = Database(url)
+    with database.read() as connection:
+        if not schema.is_empty(connection):
+            raise ConfigurationError("the given database is not empty; the demo works in an empty one only")
+    database.close()
+    return url
 
 
 def _nothing() -> None:

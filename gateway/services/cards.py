@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, text
 
 from gateway.db.bulk import batches, insert_rows, table_of
 from gateway.db.ledger_sql import IN_LIST_MAX
@@ -111,6 +111,9 @@ def refresh_checks(house: House, connection: Connection, agreement: Agreement, c
 def _store_checks(
     house: House, connection: Connection, agreement: Agreement, layout: LayoutProfile, rows: Sequence[Any]
 ) -> None:
+    if connection.dialect.name == "postgresql":
+        # A preview and a run may find the same cards unchecked; the second then replaces what the first has written.
+        connection.execute(text("select pg_advisory_xact_lock(7422, :agreement)"), {"agreement": agreement.agreement_id})
     twins = _twins(connection, agreement.creditor_id, rows)
     made = []
     for row in rows:

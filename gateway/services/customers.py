@@ -38,7 +38,7 @@ def correct_customer(house: House, customer_id: int, changes: Mapping[str, str],
         raise DataError(f"a customer card has no {', '.join(sorted(unknown))}")
     with house.database.write() as connection:
         row = connection.execute(
-            select(*table_of(Customer).columns).where(Customer.id == customer_id).with_for_update()
+            select(*table_of(Customer).columns).where(Customer.id == customer_id).with_for_update(key_share=True)
         ).one_or_none()
         if row is None:
             raise NotFound(f"no customer {customer_id}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, select, update
@@ -26,6 +26,7 @@ from gateway.services.house import House
 from gateway.transports import open_transport
 
 _UNSENT = ("sealed", "in_doubt")
+_WAITS = "waits for "
 
 
 def deliver(house: House, envelope_id: int) -> None:
@@ -42,15 +43,15 @@ def deliver(house: House, envelope_id: int) -> None:
             return
         _wait_for_earlier(connection, row)
         agreement, agreement_row = agreement_of(connection, row.agreement_id)
-    _refuse_unconfirmed(house, agreement)
-    transport = open_transport(agreement_row.transport, secrets_of(house, agreement_row))
     try:
+        _refuse_unconfirmed(house, agreement)
+        transport = open_transport(agreement_row.transport, secrets_of(house, agreement_row))
         with open_blob(house.database, row.blob_id) as content:
             name = house.agencies[agreement.agency_key].deliver(as_envelope(row), transport, content, row.size)
     except DeliveryInDoubt as error:
         _doubt(house, envelope_id, str(error))
         raise
-    except DeliveryError as error:
+    except (DeliveryError, DataError) as error:
         _note_error(house, envelope_id, str(error))
         raise
     _delivered(house, envelope_id, name)
@@ -83,11 +84,14 @@ def read_back(house: House, envelope_id: int) -> None:
 def resolve_doubts(house: House) -> int:
     """Promise a reading back for every upload whose worker died or whose outcome is unknown; return how many."""
     with house.database.write() as connection:
-        query = select(Task.ref_id, Task.attempts).where(Task.topic == "deliver", Task.state == "in_doubt")
-        doubtful = connection.execute(query).all()
-        for envelope_id, attempts in doubtful:
-            outbox.promise(connection, "read_back", envelope_id, house.now(), repeatable=True, part=str(attempts))
-    return len(doubtful)
+        query = select(Task.ref_id, Task.attempts, Task.due_at)
+        doubtful = connection.execute(query.where(Task.topic == "deliver", Task.state == "in_doubt")).all()
+        made = 0
+        for envelope_id, attempts, due_at in doubtful:
+            # Each doubt is read back once, also the second of a task whose attempts were counted anew.
+            part = f"{attempts}@{due_at.isoformat()}"
+            made += outbox.promise(connection, "read_back", envelope_id, house.now(), repeatable=True, part=part)
+    return made
 
 
 def resend(house: House, envelope_id: int, actor: str, reason: str) -> None:
@@ -118,8 +122,8 @@ def confirm_delivery(house: House, envelope_id: int, actor: str, arrived: bool) 
         if not arrived:
             _set(connection, envelope_id, state="sealed", last_error="")
             outbox.again(connection, "deliver", envelope_id, house.now())
-    if arrived:
-        _delivered(house, envelope_id, row.filename)
+        else:
+            _note_delivered(house, connection, envelope_id, row.filename)
     house.ring()
 
 
@@ -147,7 +151,7 @@ def _wait_for_earlier(connection: Connection, row: Any) -> None:
     )
     name = connection.execute(earlier.order_by(e.id).limit(1)).scalar_one_or_none()
     if name is not None:
-        raise DeliveryError(f"waits for {name}")
+        raise DeliveryError(f"{_WAITS}{name}")
 
 
 def _refuse_unconfirmed(house: House, agreement: Agreement) -> None:
@@ -168,25 +172,39 @@ def _remote_sha256(transport: Transport, filename: str) -> str | None:
 
 def _delivered(house: House, envelope_id: int, remote_name: str) -> None:
     with house.database.write() as connection:
-        now = house.now()
-        row = _envelope(connection, envelope_id)
-        if row.state not in {"sealed", "in_doubt", "failed"}:
-            return
-        due = now + timedelta(hours=_receipt_hours(connection, row)) if row.receipt_due_at else None
-        _set(
-            connection, envelope_id, state="delivered", delivered_at=now, remote_name=remote_name, receipt_due_at=due,
-            last_error="",
-        )  # fmt: skip
-        sent = select(TransferItem.claim_entry_id).where(
-            TransferItem.envelope_id == envelope_id, TransferItem.kind == "invoice"
-        )
-        connection.execute(
-            update(Claim)
-            .where(Claim.agreement_id == row.agreement_id, Claim.entry_id.in_(sent), Claim.state == "sealed")
-            .values(state="delivered")
-            .execution_options(synchronize_session=False)
-        )
-        outbox.settle(connection, "deliver", envelope_id, "done", now)
+        freed = _note_delivered(house, connection, envelope_id, remote_name)
+    if freed:
+        house.ring()
+
+
+def _note_delivered(house: House, connection: Connection, envelope_id: int, remote_name: str) -> int:
+    """Record that a file lies at the far side; return how many later files need not wait for it any longer."""
+    now = house.now()
+    row = _envelope(connection, envelope_id)
+    if row.state not in {"sealed", "in_doubt", "failed"}:
+        return 0
+    due = now + timedelta(hours=_receipt_hours(connection, row)) if row.receipt_due_at else None
+    _set(
+        connection, envelope_id, state="delivered", delivered_at=now, remote_name=remote_name, receipt_due_at=due,
+        last_error="",
+    )  # fmt: skip
+    sent = select(TransferItem.claim_entry_id).where(
+        TransferItem.envelope_id == envelope_id, TransferItem.kind == "invoice"
+    )
+    connection.execute(
+        update(Claim)
+        .where(Claim.agreement_id == row.agreement_id, Claim.entry_id.in_(sent), Claim.state == "sealed")
+        .values(state="delivered")
+        .execution_options(synchronize_session=False)
+    )
+    outbox.settle(connection, "deliver", envelope_id, "done", now)
+    return free_followers(connection, row.agreement_id, now)
+
+
+def free_followers(connection: Connection, agreement_id: int, now: datetime) -> int:
+    """Make the files due that waited for an earlier one, which arrived: not hours later, when their own wait is over."""
+    sealed = select(EnvelopeRow.id).where(EnvelopeRow.agreement_id == agreement_id, EnvelopeRow.state == "sealed")
+    return outbox.hasten(connection, "deliver", sealed, now, error=_WAITS)
 
 
 def _receipt_hours(connection: Connection, row: Any) -> int:

@@ -39,6 +39,11 @@ def derived_entry(row: Any, role: str, *, now: datetime, **values: Any) -> dict[
     return made | values
 
 
+def mark_of(row: Any) -> dict[str, Any]:
+    """Return the *do not transfer* mark of an entry, for entries that take its place or undo it."""
+    return {name: getattr(row, name) for name in ("do_not_transfer", "do_not_transfer_by", "do_not_transfer_at")}
+
+
 def insert_entries(connection: Connection, entries: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
     """Insert entries made here and return their ids; an entry without *group_id* stands alone."""
     ids = take_ids(connection, len(entries))

@@ -8,7 +8,6 @@ import structlog
 from sqlalchemy import select
 
 from gateway.db.tables import InboundFile
-from gateway.errors import DeliveryError
 from gateway.services import inbound, transfer
 from gateway.services.house import House
 
@@ -18,12 +17,13 @@ _log = structlog.get_logger()
 def make_evening(house: House, agreement_id: int, business_date: date) -> transfer.RunResult:
     """Fetch and read what waits in the agreement's mailbox, then make the run of *business_date*.
 
-    Each step is a transaction of its own and may be repeated. A mailbox that cannot be reached does not stop the evening:
-    the claims go all the same, and its files are fetched again within minutes. Errors are those of `run_evening`.
+    Each step is a transaction of its own and may be repeated. A mailbox that cannot be reached, or a file that no reader
+    survives, does not stop the evening: the claims go all the same, and both are tried again within minutes. Errors are
+    those of `run_evening`.
     """
     try:
         inbound.fetch(house, agreement_id)
-    except DeliveryError as error:
+    except Exception as error:  # noqa: BLE001  # whatever keeps the mailbox shut, the evening is not put off for it
         _log.warning("mailbox unreachable before the run", agreement=agreement_id, error=str(error))
     waiting = select(InboundFile.id).where(
         InboundFile.agreement_id == agreement_id, InboundFile.state.in_(("stored", "reading"))
@@ -31,5 +31,8 @@ def make_evening(house: House, agreement_id: int, business_date: date) -> transf
     with house.database.read() as connection:
         file_ids = connection.execute(waiting.order_by(InboundFile.id)).scalars().all()
     for file_id in file_ids:
-        inbound.process(house, file_id)
+        try:
+            inbound.process(house, file_id)
+        except Exception:  # noqa: BLE001  # its own promise "read" is tried again and shown; a bad file stops nobody
+            _log.exception("file not read before the run", agreement=agreement_id, file=file_id)
     return transfer.run_evening(house, agreement_id, business_date)

@@ -17,7 +17,7 @@ from gateway.db.tables import Agreement as AgreementRow
 from gateway.db.tables import InboundArrival, StagedPayment, WebhookMessage
 from gateway.db.tables import InboundFile as FileRow
 from gateway.domain.exchange import Agreement, Finding, InboundFile, InboundKind, PaymentStream, Severity
-from gateway.errors import DataError, FileQuarantined, FileRefused, NotFound, PluginError, Refused
+from gateway.errors import DataError, DeliveryError, FileQuarantined, FileRefused, NotFound, PluginError, Refused
 from gateway.formats.detect import open_payments
 from gateway.services import case_status, payments, receipts
 from gateway.services.agreements import secrets_of, token_hash
@@ -129,12 +129,18 @@ def fetch(house: House, agreement_id: int) -> int:
         return 0
     transport = open_transport(row.transport, secrets_of(house, row))
     names = sorted(transport.list())
+    faults: list[DeliveryError] = []
     for name in names:
-        with tempfile.TemporaryFile() as content:
-            transport.get(name, content)
-            content.seek(0)
-            store(house, agreement_id, row.transport.get("kind", "mailbox"), name, content)
-        transport.remove(name)
+        try:
+            with tempfile.TemporaryFile() as content:
+                transport.get(name, content)
+                content.seek(0)
+                store(house, agreement_id, row.transport.get("kind", "mailbox"), name, content)
+            transport.remove(name)
+        except DeliveryError as error:  # one file that cannot be read or removed must not keep the others out
+            faults.append(error)
+    if faults:
+        raise faults[0]
     return len(names)
 
 
@@ -192,6 +198,8 @@ def inbound_file(house: House, row: Any) -> InboundFile:
 def _conclude(house: House, row: Any, state: str, findings: Any, kind: str = "payments") -> None:
     with house.database.write() as connection:
         now = house.now()
+        if _row(connection, row.id).state != "reading":
+            return  # another worker read it meanwhile, and what it found stands
         connection.execute(delete(StagedPayment).where(StagedPayment.file_id == row.id))
         as_json = [finding_json(finding) for finding in list(findings)[:FINDINGS_MAX]]
         connection.execute(

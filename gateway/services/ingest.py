@@ -17,7 +17,7 @@ from sqlalchemy import Connection, select, update
 
 from gateway.db import audit
 from gateway.db.bulk import batches, insert_rows, refresh_statistics, table_of, take_ids
-from gateway.db.ledger_sql import IN_LIST_MAX, agreements_to_look, queue_groups, refresh_open
+from gateway.db.ledger_sql import IN_LIST_MAX, agreements_to_look, lock_books, queue_groups, refresh_open
 from gateway.db.tables import Agreement, Creditor, Customer, LedgerEntry
 from gateway.domain.exchange import Finding, Severity
 from gateway.domain.identifiers import account_key
@@ -30,12 +30,15 @@ from gateway.domain.ledger import (
     OrderStatus,
     Rejected,
 )
-from gateway.errors import DataError
+from gateway.errors import DataError, Refused
 from gateway.services.cards import agreement_of, refresh_checks
 from gateway.services.house import House
+from gateway.services.marks import refuse_if_sent
 from gateway.services.regroup import Regrouping, regroup_all
 
 BATCH = 2000
+STATISTICS_GROWTH = 3
+"""The planner hears of new rows each time they have multiplied by this, so that later batches are still looked up."""
 REJECTED_MAX = 1000
 """Faults listed from one reading; past this the list helps nobody and costs memory."""
 
@@ -106,6 +109,7 @@ def ingest(
         IngestRejected: with *all_or_nothing*, listing every fault found.
     """
     with house.database.write() as connection:
+        lock_books(connection, creditor_id)
         reading = _Reading(house, connection, creditor_id, source, actor)
         for batch in batches(records, BATCH):
             reading.take(batch)
@@ -128,11 +132,15 @@ class _Reading:
         self.actor, self.now, self.result = actor, house.now(), IngestResult()
         self.touched: set[int] = set()
         self.cards: set[int] = set()
+        self._analysed = BATCH
         self.fresh: set[int] = set()
         self.highest_reminder = 0
 
     def take(self, batch: Sequence[tuple[str, LedgerRecord]]) -> None:
         """Take one batch: cards first, then entries, then links."""
+        if self.result.created >= self._analysed * STATISTICS_GROWTH:
+            refresh_statistics(self.connection, self.result.created, Customer, LedgerEntry)
+            self._analysed = self.result.created
         self._customers([(place, r) for place, r in batch if isinstance(r, CustomerRecord)])
         self._entries([(place, r) for place, r in batch if isinstance(r, EntryRecord)])
         self._links([(place, r) for place, r in batch if isinstance(r, LinkRecord)])
@@ -309,7 +317,7 @@ class _Reading:
             del values[name]
         if row.invoiced_at is not None:
             values["invoiced_at"] = row.invoiced_at
-        if row.do_not_transfer or not record.do_not_transfer:
+        if row.do_not_transfer or not record.do_not_transfer or self._is_sent(row):
             for name in ("do_not_transfer", "do_not_transfer_by", "do_not_transfer_at"):
                 del values[name]  # the mark is ours; a later reading never takes it away (neutral model, LedgerLine)
         values["reminder_number"] = row.reminder_number or record.reminder_number
@@ -317,6 +325,16 @@ class _Reading:
         self.touched.add(row.group_id)
         self.fresh.discard(row.group_id)
         self.result.changed += 1
+
+    def _is_sent(self, row: Any) -> bool:
+        """Say whether an agency has the entry: then it is too late for the source's mark as well (R-FA-11, R-VL-11)."""
+        try:
+            refuse_if_sent(self.connection, row)
+        except Refused as refused:
+            finding = Finding(Severity.WARNING, refused.code, row.external_id, row.number, refused.values)
+            self.result.findings.append(finding)
+            return True
+        return False
 
     def _reversals(self, records: Sequence[EntryRecord]) -> None:
         """Tell the reversed entry who reversed it; an unlinked one and its reversal belong together (R-RV-05)."""
@@ -356,6 +374,10 @@ class _Reading:
             if fault is not None or twice is not None:
                 reason = "is not known" if fault is not None else f"is in link {taken[twice or '']} already"
                 self.reject(place, "entries", reason, fault or twice)
+                continue
+            currencies = {named[entry].currency for entry in record.entries}
+            if len(currencies) > 1:  # their sum would be an amount of nothing
+                self.reject(place, "entries", "are of several currencies", ", ".join(sorted(currencies)))
                 continue
             wanted.append((external_id, [named[entry] for entry in record.entries], current.get(external_id, [])))
         links = [Regrouping(external_id, members, before) for external_id, members, before in wanted]

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, select, update
 
 from gateway.db import audit
 from gateway.db.bulk import table_of
-from gateway.db.ledger_sql import queue_groups, refresh_open
+from gateway.db.ledger_sql import lock_books, queue_groups, refresh_open
 from gateway.db.tables import Agreement, Claim, LedgerEntry
 from gateway.domain.split import propose
 from gateway.errors import DataError, NotFound, Refused
-from gateway.services.entries import derived_entry, insert_entries
+from gateway.services.entries import SOURCE, derived_entry, insert_entries, mark_of
 from gateway.services.house import House
-from gateway.services.marks import entry_row, lock_agreements
+from gateway.services.marks import entry_row, locked_entry
 from gateway.services.regroup import regroup
 
 
@@ -31,8 +31,8 @@ def link(house: House, creditor_id: int, entry_ids: Sequence[int], actor: str) -
         NotFound: an entry of another creditor.
     """
     with house.database.write() as connection:
+        lock_books(connection, creditor_id)
         named = _rows(connection, creditor_id, entry_ids)
-        lock_agreements(connection, creditor_id)
         groups = {row.group_id for row in named}
         rows = [member for group_id in sorted(groups) for member in group_rows(connection, group_id)]
         _refuse_mixed(connection, rows)
@@ -46,8 +46,7 @@ def link(house: House, creditor_id: int, entry_ids: Sequence[int], actor: str) -
 def unlink(house: House, entry_id: int, actor: str) -> None:
     """Take an entry out of its group; if an agency has it, the removal is told to it or shown to a person (R-LS-05)."""
     with house.database.write() as connection:
-        row = entry_row(connection, entry_id)
-        lock_agreements(connection, row.creditor_id)
+        row = locked_entry(connection, entry_id)
         others = [other for other in group_rows(connection, row.group_id) if other.id != entry_id]
         if not others:
             return
@@ -69,12 +68,12 @@ def propose_split(house: House, group_id: int) -> tuple[tuple[int, ...], ...]:
 def confirm_split(house: House, group_id: int, groups: Sequence[Sequence[int]], actor: str) -> None:
     """Replace a mixed group by several, each with at most one invoice; every member must be in exactly one."""
     with house.database.write() as connection:
+        creditor_id = entry_row(connection, group_id).creditor_id
+        lock_books(connection, creditor_id)
         rows = {row.id: row for row in group_rows(connection, group_id)}
         named = [entry_id for group in groups for entry_id in group]
         if sorted(named) != sorted(rows) or not rows:
             raise DataError("the proposed groups do not hold the members of the group, each once")
-        creditor_id = next(iter(rows.values())).creditor_id
-        lock_agreements(connection, creditor_id)
         touched: set[int] = {group_id}
         for group in groups:
             members = [rows[entry_id] for entry_id in group]
@@ -99,12 +98,15 @@ def split_payment(house: House, entry_id: int, parts: Mapping[int, int], actor: 
         the original stays as it was booked.
     """
     with house.database.write() as connection:
-        row = entry_row(connection, entry_id)
-        lock_agreements(connection, row.creditor_id)
+        row = locked_entry(connection, entry_id)
+        if row.kind != "payment":
+            raise Refused("payment.not_a_payment")
+        if _is_split(connection, row):
+            raise Refused("payment.already_split")
         if sum(parts.values()) != -row.amount_minor or any(part <= 0 for part in parts.values()):
             raise DataError(f"the parts must be positive and make {-row.amount_minor} together")
         invoices = {i: entry_row(connection, i, "invoice") for i in parts}
-        if any(invoice.creditor_id != row.creditor_id for invoice in invoices.values()):
+        if any((i.creditor_id, i.currency) != (row.creditor_id, row.currency) for i in invoices.values()):
             raise NotFound("no such invoice")
         now = house.now()
         connection.execute(
@@ -115,8 +117,9 @@ def split_payment(house: House, entry_id: int, parts: Mapping[int, int], actor: 
         if others:
             touched |= _stand_alone(connection, others, now)
         groups = {i: entry_row(connection, i).group_id for i in parts}
-        # Whose money it is does not change: parts of an agency's payment are not echoed either (R-PM-08).
-        whose = {"origin": row.origin, "origin_agreement_id": row.origin_agreement_id}
+        # Whose money it is does not change: parts of an agency's payment are not echoed either (R-PM-08), and parts of
+        # a line that must stay do not leave (P15).
+        whose = {"origin": row.origin, "origin_agreement_id": row.origin_agreement_id} | mark_of(row)
         counter = derived_entry(
             row, "split", amount_minor=-row.amount_minor, kind="payment_out", group_id=row.id, now=now
         )
@@ -130,6 +133,15 @@ def split_payment(house: House, entry_id: int, parts: Mapping[int, int], actor: 
         facts = {"parts": {str(i): part for i, part in parts.items()}}
         audit.record(connection, row.creditor_id, now, actor, "payment.split", "entry", entry_id, **facts)
     return ids[1:]
+
+
+def _is_split(connection: Connection, row: Any) -> bool:
+    counter = select(LedgerEntry.id).where(
+        LedgerEntry.creditor_id == row.creditor_id,
+        LedgerEntry.source == SOURCE,
+        LedgerEntry.external_id == f"split:{row.id}",
+    )
+    return connection.execute(counter).first() is not None
 
 
 def _stand_alone(connection: Connection, others: Sequence[Any], now: datetime) -> set[int]:

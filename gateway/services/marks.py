@@ -1,6 +1,6 @@
 """Do-not-transfer marks on invoices, customers and voucher lines: one exclusion, three levels (R-FA-06, R-FA-07, R-VL).
 
-Every mark takes the creditor's agreements' locks first, so that a mark and a run never cross (P15): the mark is either
+Every mark takes the lock on the creditor's books first, so that a mark and a run never cross (P15): the mark is either
 seen by the run or refused because the item has gone.
 """
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select, update
 
 from gateway.db import audit
 from gateway.db.bulk import table_of
-from gateway.db.ledger_sql import queue_groups
+from gateway.db.ledger_sql import lock_books, queue_groups
 from gateway.db.tables import Agreement, Customer, FactoringSettings, LedgerEntry, TransferItem
 from gateway.errors import NotFound, Refused
 from gateway.services.house import House
@@ -25,8 +25,7 @@ def mark_invoice(house: House, entry_id: int, do_not_transfer: bool, actor: str)
         Refused: ``exclusion.already_sent`` (R-FA-11), or ``factoring.switch_off`` when marks cannot be set (R-FA-01).
     """
     with house.database.write() as connection:
-        row = entry_row(connection, entry_id, "invoice")
-        lock_agreements(connection, row.creditor_id)
+        row = locked_entry(connection, entry_id, "invoice")
         if do_not_transfer:
             _refuse_without_factoring(connection, row.creditor_id)
         refuse_if_sent(connection, row)
@@ -39,7 +38,7 @@ def mark_customer(house: House, customer_id: int, do_not_transfer: bool, actor: 
         row = connection.execute(select(*table_of(Customer).columns).where(Customer.id == customer_id)).one_or_none()
         if row is None:
             raise NotFound(f"no customer {customer_id}")
-        lock_agreements(connection, row.creditor_id)
+        lock_books(connection, row.creditor_id)
         if do_not_transfer:
             _refuse_without_factoring(connection, row.creditor_id)
         connection.execute(
@@ -58,10 +57,9 @@ def mark_customer(house: House, customer_id: int, do_not_transfer: bool, actor: 
 def mark_line(house: House, entry_id: int, do_not_transfer: bool, actor: str) -> None:
     """Set or take away FlagSyncDisabled on a voucher line (R-VL-01); refused once the line has gone (R-VL-11)."""
     with house.database.write() as connection:
-        row = entry_row(connection, entry_id)
+        row = locked_entry(connection, entry_id)
         if row.kind == "invoice":
             raise Refused("line.is_invoice")
-        lock_agreements(connection, row.creditor_id)
         refuse_if_sent(connection, row)
         _mark_entry(house, connection, row, do_not_transfer, actor, "line")
 
@@ -72,7 +70,7 @@ def judge_line(house: House, entry_id: int, is_payment: bool, actor: str) -> Non
         mark_line(house, entry_id, True, actor)
         return
     with house.database.write() as connection:
-        row = entry_row(connection, entry_id)
+        row = locked_entry(connection, entry_id)
         connection.execute(update(LedgerEntry).where(LedgerEntry.id == entry_id).values(judged_payment_by=actor))
         queue_groups(connection, row.creditor_id, [row.group_id], house.now())
         audit.record(connection, row.creditor_id, house.now(), actor, "line.is_payment", "entry", entry_id)
@@ -86,11 +84,10 @@ def entry_row(connection: Connection, entry_id: int, kind: str = "") -> Any:
     return row
 
 
-def lock_agreements(connection: Connection, creditor_id: int) -> None:
-    """Wait for a run of this creditor that is at work, and keep the next one out until the transaction ends."""
-    connection.execute(
-        select(Agreement.id).where(Agreement.creditor_id == creditor_id).order_by(Agreement.id).with_for_update()
-    ).all()
+def locked_entry(connection: Connection, entry_id: int, kind: str = "") -> Any:
+    """Return a ledger entry's row as it is once nobody else changes its creditor's books; raises ``NotFound``."""
+    lock_books(connection, entry_row(connection, entry_id, kind).creditor_id)
+    return entry_row(connection, entry_id, kind)
 
 
 def refuse_if_sent(connection: Connection, row: Any) -> None:

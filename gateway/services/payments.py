@@ -31,6 +31,7 @@ from sqlalchemy.sql import Subquery
 
 from gateway.db import audit
 from gateway.db.bulk import BATCH_ROWS, batches, insert_rows, quiet_collector, refresh_statistics, table_of, take_ids
+from gateway.db.ledger_sql import lock_books
 from gateway.db.tables import Agreement as AgreementRow
 from gateway.db.tables import Claim, IncomingPayment, LedgerEntry, StagedPayment
 from gateway.db.tables import InboundFile as FileRow
@@ -67,6 +68,7 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream) -
         row = connection.execute(select(FileRow.state).where(FileRow.id == file.id).with_for_update()).one()
         if row.state != "reading":
             return
+        lock_books(connection, file.creditor_id)  # what is open now must still be open when it is posted below
         staged = select(func.count()).select_from(_S).where(_S.c.file_id == file.id)
         if connection.execute(staged).scalar_one() != totals["transactions"]:
             # Another worker took this file over while we were away: it wiped our rows and stages its own.
@@ -176,7 +178,7 @@ def _drop_known(connection: Connection, file: Any) -> list[Finding]:
 
 def _match(connection: Connection, file: Any, agreement: Agreement) -> None:
     """Try the steps of R-OP-08 in order; two candidates at one step always mean a person."""
-    mine = _C.c.agreement_id == agreement.agreement_id
+    mine = and_(_C.c.agreement_id == agreement.agreement_id, _S.c.currency == agreement.currency)
     by_case = _candidates(file, _C.c.entry_id, and_(mine, _C.c.case_number == _S.c.case_number, _S.c.case_number != ""))
     by_claim = _candidates(file, _C.c.entry_id, and_(mine, _C.c.claim_id == _S.c.claim_ref, _S.c.claim_ref != ""))
     invoice = and_(_E.c.creditor_id == file.creditor_id, _E.c.kind == "invoice", _E.c.currency == _S.c.currency)
@@ -218,7 +220,8 @@ def _candidates(file: Any, entry_id: ColumnElement[int], on: ColumnElement[bool]
 
 def _match_reversals(connection: Connection, file: Any) -> None:
     """A reversal belongs where the payment it takes back went (R-PM-11)."""
-    before = and_(_P.c.creditor_id == file.creditor_id, _P.c.key == _S.c.reverses_key)
+    same = and_(_P.c.creditor_id == file.creditor_id, _P.c.currency == _S.c.currency)
+    before = and_(same, _P.c.key == _S.c.reverses_key)
     connection.execute(
         update(_S)
         .where(_S.c.file_id == file.id, _S.c.reverses_key != "", before, _P.c.entry_id.is_not(None))

@@ -6,7 +6,8 @@ invoices needs no more memory than one of a hundred.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, time
 from itertools import groupby
@@ -108,7 +109,7 @@ def facts_of(settings: Any) -> FactoringFacts:
     )
 
 
-def judged_groups(connection: Connection, ctx: PlanContext, *, are_known: bool) -> Iterator[Judged]:
+def judged_groups(connection: Connection, ctx: PlanContext, *, are_known: bool) -> Generator[Judged]:
     """Yield the groups that a run must look at, ordered by customer number, then invoice number.
 
     Args:
@@ -125,12 +126,13 @@ def judged_groups(connection: Connection, ctx: PlanContext, *, are_known: bool) 
     cards = connection.execute(_cards(ctx, are_known).execution_options(stream_results=True, yield_per=BATCH_ROWS))
     former = _former(connection, ctx) if are_known else {}
     card = None
-    for group_id, rows in groupby(stream, key=attrgetter("plan_group")):
-        entries = [*rows, *former.get(group_id, ())]
-        while card is None or card.card_id != entries[0].card_id:
-            card = next(cards)  # both streams are in the order of the cards
-        rules = _for_customer(ctx.rules, card, lonely, misdirected.get(group_id, ""))
-        yield _judged(group_id, entries, card, rules)
+    with closing(stream), closing(cards):  # PostgreSQL keeps a cursor per stream, also when the reader stops early
+        for group_id, rows in groupby(stream, key=attrgetter("plan_group")):
+            entries = [*rows, *former.get(group_id, ())]
+            while card is None or card.card_id != entries[0].card_id:
+                card = next(cards)  # both streams are in the order of the cards
+            rules = _for_customer(ctx.rules, card, lonely, misdirected.get(group_id, ""))
+            yield _judged(group_id, entries, card, rules)
 
 
 def _judged(group_id: int, entries: list[Any], card: Any, rules: Rules) -> Judged:

@@ -11,13 +11,13 @@ from sqlalchemy import Connection, select, update
 
 from gateway.db import audit
 from gateway.db.bulk import table_of
-from gateway.db.ledger_sql import queue_groups, refresh_open
+from gateway.db.ledger_sql import lock_books, queue_groups, refresh_open
 from gateway.db.tables import Claim, IncomingPayment, LedgerEntry, TransferItem
 from gateway.errors import NotFound, Refused
-from gateway.services.entries import derived_entry, insert_entries
+from gateway.services.entries import derived_entry, insert_entries, mark_of
 from gateway.services.house import House
 from gateway.services.links import group_rows
-from gateway.services.marks import entry_row, lock_agreements
+from gateway.services.marks import entry_row, locked_entry
 
 _P = table_of(IncomingPayment)
 
@@ -39,6 +39,7 @@ def post(house: House, payment_ids: Sequence[int], actor: str) -> PostingResult:
     posted: list[int] = []
     refused: dict[int, str] = {}
     with house.database.write() as connection:
+        _lock_books_of(connection, payment_ids)
         for payment_id in dict.fromkeys(payment_ids):
             row = _payment(connection, payment_id)
             fault = _post_one(connection, row, house.now(), actor)
@@ -51,6 +52,13 @@ def post(house: House, payment_ids: Sequence[int], actor: str) -> PostingResult:
                 connection, row.creditor_id, house.now(), actor, "payment.posted", "payment", payment_id, **facts
             )
     return PostingResult(tuple(posted), refused)
+
+
+def _lock_books_of(connection: Connection, payment_ids: Sequence[int]) -> None:
+    """Two payments of one invoice, posted at once, would both find it open and take from it twice."""
+    creditors = select(_P.c.creditor_id).distinct().where(_P.c.id.in_(payment_ids)).order_by(_P.c.creditor_id)
+    for creditor_id in connection.execute(creditors).scalars().all():
+        lock_books(connection, creditor_id)
 
 
 def _post_one(connection: Connection, row: Any, now: datetime, actor: str) -> str:
@@ -113,6 +121,8 @@ def match(house: House, payment_id: int, invoice_entry_id: int, actor: str) -> N
         if invoice.creditor_id != row.creditor_id or invoice.currency != row.currency:
             raise NotFound(f"no invoice {invoice_entry_id}")
         _refuse_posted(row)
+        if not row.posts:
+            raise Refused(row.why_not or "payment.information_only")
         _move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, invoice.id)
         difference = _difference(row, invoice)
         values = {"entry_id": invoice.id, "state": "proposed", "match_rule": "person", "difference": difference}
@@ -171,10 +181,9 @@ def move_payment(
     if to_invoice_id is None and not reason.strip():
         raise Refused("payment.reason_needed")
     with house.database.write() as connection:
-        row = entry_row(connection, entry_id)
+        row = locked_entry(connection, entry_id)
         if row.kind != "payment" or row.amount_minor >= 0:
             raise Refused("payment.not_a_payment")
-        lock_agreements(connection, row.creditor_id)
         now, amount = house.now(), -row.amount_minor
         invoices = [member for member in group_rows(connection, row.group_id) if member.kind == "invoice"]
         if len(invoices) != 1:
@@ -185,15 +194,17 @@ def move_payment(
         if connection.execute(before).first():
             raise Refused("payment.already_moved")
         out = {"kind": "payment_out", "amount_minor": amount, "group_id": row.group_id, "is_bank": True}
-        entries = [derived_entry(row, "correction-out", now=now, **out)]
+        # What the agency was never told is not taken back at the agency either: a mark goes with the correction.
+        entries = [derived_entry(row, "correction-out", now=now, **(out | mark_of(row)))]
         groups = {row.group_id}
         if to_invoice_id is not None:
             target = entry_row(connection, to_invoice_id, "invoice")
-            if target.creditor_id != row.creditor_id or target.group_id == row.group_id:
+            is_other = target.creditor_id == row.creditor_id and target.group_id != row.group_id
+            if not is_other or target.currency != row.currency:
                 raise NotFound(f"no other invoice {to_invoice_id}")
             into = {"kind": "payment", "amount_minor": -amount, "group_id": target.group_id, "is_bank": True}
             into["customer_id"] = target.customer_id
-            entries.append(derived_entry(row, "correction-in", now=now, **into))
+            entries.append(derived_entry(row, "correction-in", now=now, **(into | mark_of(row))))
             groups.add(target.group_id)
         ids = insert_entries(connection, entries)
         _clear_reversal(connection, row, now)
@@ -227,8 +238,11 @@ def reverse_payment(house: House, entry_id: int, actor: str) -> int:
         Refused: ``payment.reversed_after_transfer`` when it is linked, transferred or came from an agency.
     """
     with house.database.write() as connection:
-        row = entry_row(connection, entry_id)
-        lock_agreements(connection, row.creditor_id)
+        row = locked_entry(connection, entry_id)
+        if row.kind != "payment":
+            raise Refused("payment.not_a_payment")
+        if row.reversed_by_id is not None:
+            raise Refused("payment.already_reversed")
         sent = select(TransferItem.version).where(TransferItem.entry_id == entry_id).limit(1)
         is_linked = row.group_id != row.id or len(group_rows(connection, row.group_id)) > 1
         if is_linked or row.origin == "agency" or connection.execute(sent).first():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -130,8 +131,9 @@ class _Preview(Tally):
         self.look_again()
         seal = next_seal(connection, self.ctx, self.house)
         for are_known in (False, True):
-            claims = self.claims(judged_groups(connection, self.ctx, are_known=are_known))
-            sealing.export(self.house, self.ctx.agreement, seal, claims, sealing.NullSink(), are_new=not are_known)
+            with closing(judged_groups(connection, self.ctx, are_known=are_known)) as groups:
+                claims, sink = self.claims(groups), sealing.NullSink()
+                sealing.export(self.house, self.ctx.agreement, seal, claims, sink, are_new=not are_known)
 
     def noted(self, judged: Judged) -> None:
         self.held += [_held(judged, hold, self.ctx) for hold in judged.verdict.holds]

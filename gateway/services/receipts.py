@@ -10,13 +10,14 @@ from sqlalchemy import Connection, bindparam, func, select, update
 
 from gateway.db import audit, outbox
 from gateway.db.bulk import batches, table_of
-from gateway.db.ledger_sql import IN_LIST_MAX, queue_groups
+from gateway.db.ledger_sql import IN_LIST_MAX, lock_books, queue_groups
 from gateway.db.tables import Claim, LedgerEntry, TransferItem
 from gateway.db.tables import Envelope as EnvelopeRow
 from gateway.db.tables import InboundFile as FileRow
 from gateway.domain.exchange import Agreement, Finding, ObjectReceipt, Receipt, Severity
 from gateway.errors import FileQuarantined
 from gateway.services.cards import finding_json
+from gateway.services.delivery import free_followers
 from gateway.services.house import House
 
 _T = table_of(TransferItem)
@@ -35,6 +36,7 @@ def take(house: House, file: Any, agreement: Agreement, receipt: Receipt) -> Non
         state = connection.execute(select(FileRow.state).where(FileRow.id == file.id).with_for_update()).scalar_one()
         if state != "reading":
             return
+        lock_books(connection, agreement.creditor_id)
         envelope = _envelope(connection, agreement, receipt)
         findings: list[Finding] = []
         if envelope.receipt_at is not None:
@@ -96,6 +98,7 @@ def _apply(
         )
     )
     outbox.settle(connection, "deliver", envelope.id, "done", now)  # an answer proves that the file arrived
+    free_followers(connection, agreement.agreement_id, now)
     _take_back_rejected(connection, agreement, envelope, now)
     return findings
 
@@ -168,6 +171,7 @@ def _take_back_rejected(connection: Connection, agreement: Agreement, envelope: 
     """
     rejected = _rejected_in(envelope)
     invoices = select(_T.c.entry_id).where(rejected, _T.c.kind == "invoice")
+    _take_along(connection, agreement, connection.execute(invoices).scalars().all(), now)
     mine = _C.c.agreement_id == agreement.agreement_id
     connection.execute(update(_C).where(mine, _C.c.entry_id.in_(invoices)).values(state="rejected"))
     lost = select(_T.c.claim_entry_id, _T.c.direction, _T.c.amount_minor).where(
@@ -181,6 +185,17 @@ def _take_back_rejected(connection: Connection, agreement: Agreement, envelope: 
     groups = select(LedgerEntry.group_id).where(LedgerEntry.id.in_(select(_T.c.claim_entry_id).where(rejected)))
     for some in batches(connection.execute(groups.distinct()).scalars().all(), IN_LIST_MAX):
         queue_groups(connection, agreement.creditor_id, some, now)
+
+
+def _take_along(connection: Connection, agreement: Agreement, refused: Iterable[int], now: datetime) -> None:
+    """Of a claim that was refused the agency has no items either: they go again with it, or it would look unpaid."""
+    mine = (_T.c.agreement_id == agreement.agreement_id, _T.c.is_current, _T.c.state != "rejected")
+    for some in batches(refused, IN_LIST_MAX):
+        connection.execute(
+            update(_T)
+            .where(*mine, _T.c.kind.not_in(("invoice", "unlink")), _T.c.claim_entry_id.in_(some))
+            .values(state="rejected", answered_at=now)
+        )
 
 
 def _rejected_in(envelope: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from gateway.db.bulk import batches, table_of
 from gateway.db.ledger_sql import IN_LIST_MAX
@@ -61,7 +61,26 @@ def regroup_all(connection: Connection, links: Sequence[Regrouping], now: dateti
     for some in batches(leaving, IN_LIST_MAX):
         alone = update(_E).where(_E.c.id.in_(some)).values(group_id=_E.c.id, link_ref="", linked_at=now)
         connection.execute(alone)
+    _anchored_anew(connection, links, touched)
     return touched
+
+
+def _anchored_anew(connection: Connection, links: Sequence[Regrouping], touched: Sequence[set[int]]) -> None:
+    """Rename the groups whose anchor has left for a link: it may stand in no group but its own (ADR 0002)."""
+    left = {
+        row.id: changed
+        for link, changed in zip(links, touched, strict=True)
+        for row in link.members
+        if row.group_id == row.id != _anchor(link.members)
+    }
+    staying: dict[int, list[Any]] = {}
+    for some in batches(sorted(left), IN_LIST_MAX):
+        for row in connection.execute(select(_E.c.id, _E.c.kind, _E.c.group_id).where(_E.c.group_id.in_(some))):
+            staying.setdefault(row.group_id, []).append(row)
+    for group_id, rows in staying.items():
+        name = _anchor(rows)
+        connection.execute(update(_E).where(_E.c.group_id == group_id).values(group_id=name))
+        left[group_id] |= {group_id, name}
 
 
 def _plan(link: Regrouping, moves: list[dict[str, Any]], renamed: list[dict[str, Any]], leaving: list[int]) -> set[int]:

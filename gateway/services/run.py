@@ -6,6 +6,7 @@ Rows reach the database in batches while the plugin writes the file, so that nei
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -88,8 +89,8 @@ class Tally:
         found: dict[int, Sequence[tuple[str, Mapping[str, object]]]] = {}
         for are_known in (False, True):
             dry = Tally(self.house, self.ctx, 1)
-            claims = dry.claims(judged_groups(connection, self.ctx, are_known=are_known))
-            found |= sealing.misfits(self.house, self.ctx, seal, claims, are_new=not are_known)
+            with closing(judged_groups(connection, self.ctx, are_known=are_known)) as groups:
+                found |= sealing.misfits(self.house, self.ctx, seal, dry.claims(groups), are_new=not are_known)
         self.misfits = found
 
     def noted(self, judged: Judged) -> None:
@@ -153,7 +154,7 @@ class Run(Tally):
 
     def _attempt(self) -> RunResult:
         query = select(Creditor.next_reminder_number).where(Creditor.id == self.ctx.agreement.creditor_id)
-        self.numbering.next_number = self.connection.execute(query.with_for_update()).scalar_one()
+        self.numbering.next_number = self.connection.execute(query.with_for_update(key_share=True)).scalar_one()
         self.counts = {"invoices": 0, "items": 0, "held": 0, "excluded": 0}
         self.codes: dict[str, int] = {}
         self.rows = _Rows()
@@ -180,8 +181,9 @@ class Run(Tally):
         seal, spool = next_seal(self.connection, self.ctx, self.house), sealing.Spool()
         (self.carrier_id,) = take_ids(self.connection, 1)
         try:
-            claims = self.claims(judged_groups(self.connection, self.ctx, are_known=are_known))
-            made = sealing.export(self.house, self.ctx.agreement, seal, claims, spool, are_new=not are_known)
+            with closing(judged_groups(self.connection, self.ctx, are_known=are_known)) as groups:
+                claims = self.claims(groups)
+                made = sealing.export(self.house, self.ctx.agreement, seal, claims, spool, are_new=not are_known)
             self._flush()
             assignment = assignment_of(self.connection, self.ctx)
             sealed = sealing.finish(self.house, self.ctx, seal, made, spool, assignment)

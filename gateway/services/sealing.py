@@ -270,5 +270,7 @@ def misfits(
                 for finding in agency.check_claim(claim, ctx.agreement)
                 if finding.severity is Severity.BLOCKING
             ]
-            found[entry_id] = said or [("claim.not_writable", {"reason": error.reason})]
+            # A hold is known by entry and code: two texts of one claim that are too long are one reason.
+            reasons = dict(reversed(said)) or {"claim.not_writable": {"reason": error.reason}}
+            found[entry_id] = tuple(reversed(reasons.items()))
     return found

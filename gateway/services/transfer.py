@@ -41,7 +41,9 @@ def run_evening(house: House, agreement_id: int, business_date: date) -> RunResu
         ctx = context(house, connection, agreement_id, cutoff_of(business_date, local, _zone(connection, row)))
         result = Run(house, connection, ctx, business_date, "evening").make()
         connection.execute(
-            update(Agreement).where(Agreement.id == agreement_id).values(last_business_date=business_date)
+            update(Agreement)
+            .where(Agreement.id == agreement_id)  # an evening made late does not turn the calendar back
+            .values(last_business_date=max(row.last_business_date or business_date, business_date))
         )
     house.ring()
     return result
@@ -117,7 +119,7 @@ def _open_invoices(row: Any, *what: Any) -> Any:
 
 
 def _lock(connection: Connection, agreement_id: int) -> Any:
-    query = select(*table_of(Agreement).columns).where(Agreement.id == agreement_id).with_for_update()
+    query = select(*table_of(Agreement).columns).where(Agreement.id == agreement_id).with_for_update(key_share=True)
     row = connection.execute(query).one_or_none()
     if row is None:
         raise NotFound(f"no agreement {agreement_id}")

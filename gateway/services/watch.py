@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from gateway.db.tables import Agreement, Creditor, Envelope, InboundFile, IncomingPayment, Task, TransferItem
 from gateway.services.house import House
@@ -42,7 +42,7 @@ def alarms(house: House, creditor_ids: Sequence[int] | None = None) -> tuple[Ala
             *_gaps(connection, mine),
             *_runs(connection, now, mine),
             *_files(connection, mine),
-            *_tasks(connection, mine),
+            *_tasks(connection, now, mine),
             *_payments(connection, now, mine),
         ]
     broken = [
@@ -61,7 +61,7 @@ def _envelopes(connection: Connection, now: datetime, mine: ColumnElement[bool])
         )
         .join(Agreement, Agreement.id == e.agreement_id)
         .join(Creditor, Creditor.id == Agreement.creditor_id)
-        .where(mine, e.receipt_at.is_(None), e.state.in_(("sealed", "delivered", "in_doubt", "failed")))
+        .where(mine, e.receipt_at.is_(None), _is_faulty(now))
         .order_by(e.id)
         .limit(ALARMS_MAX)
     )  # fmt: skip
@@ -77,6 +77,13 @@ def _envelopes(connection: Connection, now: datetime, mine: ColumnElement[bool])
                 "time": f"{latest:%H:%M}",
             }
             yield Alarm(code, "envelope", row.id, row.creditor_id, since, values)
+
+
+def _is_faulty(now: datetime) -> ColumnElement[bool]:
+    """Chosen by the database: files that nobody answers stay *delivered* for ever, and must not fill the page."""
+    e = Envelope
+    unsent = and_(e.state == "sealed", e.sealed_at < now - UNSENT_AFTER)
+    return or_(e.state.in_(("in_doubt", "failed")), unsent, and_(e.state == "delivered", e.receipt_due_at < now))
 
 
 def _envelope_fault(row: Any, now: datetime) -> tuple[str, datetime]:
@@ -174,15 +181,32 @@ def _files(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Alarm]
         yield Alarm(code, "inbound_file", row.id, row.creditor_id, row.received_at, {"file": row.filename})
 
 
-def _tasks(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Alarm]:
+TRIED_OFTEN = 4
+"""Attempts after which a task that keeps failing is shown: within five minutes, not when it is given up in three days."""
+_TASK_CODES = {"run": "run.failed", "fetch": "mailbox.unreachable", "read": "file.invalid"}
+
+
+def _tasks(connection: Connection, now: datetime, mine: ColumnElement[bool]) -> Iterator[Alarm]:
+    """Yield evenings, mailboxes and files that fail again and again, and evenings that no worker takes up (P6)."""
+    nobody = and_(Task.topic == "run", Task.state == "pending", Task.due_at < now - UNSENT_AFTER)
+    fails = and_(Task.state.in_(("pending", "leased")), Task.attempts >= TRIED_OFTEN)
     query = (
-        select(Task.id, Task.finished_at, Task.due_at, Task.last_error, Task.part, Agreement.creditor_id)
-        .join(Agreement, Agreement.id == Task.ref_id)
-        .where(mine, Task.topic == "run", Task.state == "failed")
-    )
+        select(
+            Task.id, Task.topic, Task.finished_at, Task.due_at, Task.last_error, Task.part, Agreement.creditor_id,
+            Agreement.display_name, InboundFile.filename,
+        )
+        .outerjoin(InboundFile, and_(Task.topic == "read", InboundFile.id == Task.ref_id))
+        .join(Agreement, Agreement.id == func.coalesce(InboundFile.agreement_id, Task.ref_id))
+        .where(mine, Task.topic.in_(_TASK_CODES), or_(Task.state == "failed", fails, nobody))
+        .order_by(Task.id)
+        .limit(ALARMS_MAX)
+    )  # fmt: skip
     for row in connection.execute(query):
-        values = {"date": row.part, "reason": row.last_error}
-        yield Alarm("run.failed", "task", row.id, row.creditor_id, row.finished_at or row.due_at, values)
+        since = min(row.finished_at or row.due_at, now)
+        values = {
+            "agency": row.display_name, "date": row.part, "file": row.filename, "reason": row.last_error or "no worker",
+        }  # fmt: skip
+        yield Alarm(_TASK_CODES[row.topic], "task", row.id, row.creditor_id, since, values)
 
 
 def _payments(connection: Connection, now: datetime, mine: ColumnElement[bool]) -> Iterator[Alarm]:

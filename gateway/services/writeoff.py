@@ -9,10 +9,10 @@ from gateway.db.bulk import table_of
 from gateway.db.ledger_sql import queue_groups, refresh_open
 from gateway.db.tables import LedgerEntry
 from gateway.errors import Refused
-from gateway.services.entries import derived_entry, insert_entries
+from gateway.services.entries import SOURCE, derived_entry, insert_entries
 from gateway.services.house import House
 from gateway.services.links import group_rows
-from gateway.services.marks import entry_row, lock_agreements
+from gateway.services.marks import locked_entry
 
 
 def write_off(house: House, entry_id: int, actor: str, *, loss_account: str, text: str = "") -> int:
@@ -27,17 +27,18 @@ def write_off(house: House, entry_id: int, actor: str, *, loss_account: str, tex
         NotFound: no such invoice.
     """
     with house.database.write() as connection:
-        invoice = entry_row(connection, entry_id, "invoice")
-        lock_agreements(connection, invoice.creditor_id)
-        invoice = entry_row(connection, entry_id, "invoice")  # again: what is open may have changed while we waited
+        invoice = locked_entry(connection, entry_id, "invoice")
         group = group_rows(connection, invoice.group_id)
         if sum(member.kind == "invoice" for member in group) > 1:
             raise Refused("group.several_invoices", numbers=", ".join(m.number for m in group if m.number))
         if invoice.open_minor <= 0:
             raise Refused("writeoff.nothing_open")
         now = house.now()
+        made = table_of(LedgerEntry).c
         earlier = select(func.count()).where(
-            table_of(LedgerEntry).c.group_id == invoice.group_id, table_of(LedgerEntry).c.kind == "write_off"
+            made.creditor_id == invoice.creditor_id,
+            made.source == SOURCE,
+            made.external_id.like(f"write-off-%:{invoice.id}"),
         )
         role = f"write-off-{connection.execute(earlier).scalar_one() + 1}"
         line = derived_entry(

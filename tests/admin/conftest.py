@@ -88,3 +88,9 @@ def office(kept_office: Kept, tmp_path: Path, clock: Any) -> Iterator[Office]:
 def worked(kept_evening: Kept, tmp_path: Path, clock: Any) -> Iterator[Office]:
     """The same Monday after 18:00: files, receipts and payments exist."""
     yield from _copy(kept_evening, tmp_path, clock)
+
+
+@pytest.fixture
+def client(office: Office) -> Any:
+    """A bookkeeper, logged in."""
+    return office.login("bookkeeper@example.test")

@@ -84,14 +84,23 @@ def test_every_changing_route_names_an_act_of_the_access_table(office):
 def test_flask_admins_own_changing_routes_do_not_exist(office):
     for rule in office.app.url_map.iter_rules():
         last = rule.endpoint.partition(".")[2]
-        assert last not in {"create_view", "edit_view", "delete_view", "action_view", "ajax_update", "ajax_lookup", "export"}
+        assert last not in {
+            "create_view",
+            "edit_view",
+            "delete_view",
+            "action_view",
+            "ajax_update",
+            "ajax_lookup",
+            "export",
+        }
 
 
 def test_strangers_are_sent_to_the_login(worked):
     client = worked.app.test_client()
     for rule in pages(worked.app):
         answer = client.get(address(rule, worked.fjord))
-        assert answer.status_code == 302 and "/login" in answer.location, f"{rule.rule} answered {answer.status_code}"
+        assert answer.status_code == 302, f"{rule.rule} answered {answer.status_code}"
+        assert "/login" in answer.location
 
 
 def test_strangers_change_nothing_even_with_a_token(worked):
@@ -170,7 +179,8 @@ def test_lists_hold_nothing_of_another_tenant(worked, who):
             continue
         for query in ("", "?tab=all", "?q=Somebody", "?q=70001", "?chain=0"):
             text = client.get(rule.rule + query).text
-            assert "Somebody Else" not in text and "Sj\u00f6 AB" not in text, f"{rule.rule}{query} shows a foreign name"
+            shown = [name for name in ("Somebody Else", "Sj\u00f6 AB") if name in text]
+            assert not shown, f"{rule.rule}{query} shows a foreign name"
 
 
 def test_bulk_acts_with_foreign_ids_change_nothing(worked):
@@ -188,7 +198,9 @@ def test_bulk_acts_with_foreign_ids_change_nothing(worked):
     assert contents(worked) == before
 
 
-@pytest.mark.parametrize("path", ["/panel/invoices/0", "/panel/invoices/99999999999999999999", "/panel/nothing", "/panel/invoices/abc"])
+@pytest.mark.parametrize(
+    "path", ["/panel/invoices/0", "/panel/invoices/99999999999999999999", "/panel/nothing", "/panel/invoices/abc"]
+)
 def test_what_does_not_exist_is_not_found(office, path):
     answer = office.login("admin@example.test").get(path)
     assert answer.status_code == 404
@@ -208,5 +220,3 @@ def test_a_form_leads_back_to_our_own_pages_only(office):
         form = {"csrf_token": token(client, "/panel/"), "value": "dark", "back": target}
         answer = client.post("/panel/choices/theme", data=form)
         assert answer.location == "/panel/choices/", f"{target} was followed to {answer.location}"
-
-

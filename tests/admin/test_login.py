@@ -46,7 +46,8 @@ def test_wrong_password_unknown_address_and_locked_account_get_the_same_answer(a
         return answer.text.split('role="alert"')[1].split("</div>")[0], answer.status_code
 
     assert said(wrong) == said(unknown) == said(locked)
-    assert "Passord" in wrong.text and EMAIL not in unknown.text
+    assert "Passord" in wrong.text
+    assert EMAIL not in unknown.text
 
 
 def test_five_failures_lock_for_a_quarter_of_an_hour(app, clock):
@@ -87,13 +88,16 @@ def test_passwords_are_kept_as_argon2id_only(house):
     user_id = people.add_user(house, EMAIL, PASSWORD, ["admin"], [], "nb", "test")
     with house.database.session() as session:
         stored = session.get(User, user_id).password
-    assert stored.startswith("$argon2id$") and PASSWORD not in stored
+    assert stored.startswith("$argon2id$")
+    assert PASSWORD not in stored
 
 
 def test_cookies_cannot_be_read_by_scripts_nor_sent_from_other_sites(app):
     client = app.test_client()
     cookie = client.get("/login").headers["Set-Cookie"]
-    assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Secure" not in cookie
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "Secure" not in cookie
 
 
 def test_over_https_cookies_are_sent_on_nothing_else(sqlite_house):
@@ -101,7 +105,10 @@ def test_over_https_cookies_are_sent_on_nothing_else(sqlite_house):
     register_panel(app, sqlite_house, secret_key=SECRET_KEY, is_https=True)
     answer = app.test_client().get("/login", base_url="https://localhost")
     cookie = answer.headers["Set-Cookie"]
-    assert cookie.startswith("__Host-") and "Secure" in cookie and "Path=/" in cookie and "Domain" not in cookie
+    assert cookie.startswith("__Host-")
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
     assert "max-age" in answer.headers["Strict-Transport-Security"]
 
 
@@ -136,7 +143,8 @@ def test_the_login_leads_nowhere_else(app, target):
     client = app.test_client()
     form = {"email": EMAIL, "password": PASSWORD, "csrf_token": token(client)}
     answer = client.post(f"/login?next={target}", data=form)
-    assert not urlsplit(answer.location or "").netloc and not (answer.location or "").startswith(("//", "/\\"))
+    assert not urlsplit(answer.location or "").netloc
+    assert not (answer.location or "").startswith(("//", "/\\"))
 
 
 def test_no_token_in_the_address_or_header_logs_in(app):

@@ -44,7 +44,8 @@ def test_keys_made_of_states_and_abilities_are_written():
 
 def test_every_text_is_written_in_three_languages_with_the_same_places_to_fill():
     for key, texts in catalogue().items():
-        assert set(texts) == set(LANGUAGES) and all(texts.values()), key
+        assert set(texts) == set(LANGUAGES), key
+        assert all(texts.values()), key
         places = [set(re.findall(r"\{([a-z_]+)\}", value)) for value in texts.values()]
         assert places[0] == places[1] == places[2], f"{key} fills different things in different languages"
 
@@ -82,7 +83,11 @@ def test_amounts(minor, currency, language, shown):
 
 
 def test_dates():
-    assert [present.day(date(2026, 11, 3), language) for language in LANGUAGES] == ["03.11.2026", "2026-11-03", "2026-11-03"]
+    assert [present.day(date(2026, 11, 3), language) for language in LANGUAGES] == [
+        "03.11.2026",
+        "2026-11-03",
+        "2026-11-03",
+    ]
     assert present.day(None, "nb") == ""
     assert present.long_day(date(2026, 11, 23), "nb") == "Mandag 23. november"
     assert present.long_day(date(2026, 11, 23), "sv") == "Måndag 23 november"
@@ -108,7 +113,7 @@ def test_no_template_holds_words_of_its_own():
     """A word of three letters or more between tags is a text that nobody can translate."""
     allowed = {"Kravport", "FlagSyncDisabled", "SHA-256", "SFTP", "Ctrl", "CRM", "Enter", "Esc"}
     for path in FOLDER.rglob("*.html"):
-        plain = re.sub(r'<span class="code">.*?</span>', '', path.read_text())
+        plain = re.sub(r'<span class="code">.*?</span>', "", path.read_text())
         plain = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", "\x00", plain, flags=re.DOTALL)
         words = set(re.findall(r"[^\W\d_]{3,}(?:-\d+)?", " ".join(re.findall(r">([^<>]*)<", plain))))
         assert words <= allowed | {"SHA", "min"}, f"{path.name}: {words - allowed}"

@@ -92,7 +92,9 @@ class Far:
         columns = table_of(Claim).columns
         with self.world.house.database.read() as connection:
             entry_id = connection.execute(
-                select(columns.entry_id).where(columns.claim_id == claim_id, columns.agreement_id == self.world.agreement_id)
+                select(columns.entry_id).where(
+                    columns.claim_id == claim_id, columns.agreement_id == self.world.agreement_id
+                )
             ).scalar_one()
         (name,) = self.world.names([entry_id])
         return name
@@ -120,9 +122,7 @@ def carried(files: dict[str, bytes]) -> dict[str, Carried]:
             header = element.find(f"{NS}InvoiceHeader")
             told = element if header is None else header
             items = tuple(
-                (etree.QName(child).localname, float(child.get("amount")))
-                for child in element
-                if child is not header
+                (etree.QName(child).localname, float(child.get("amount"))) for child in element if child is not header
             )
             number = element.get("invoiceNumber")
             assert number not in found, f"invoice {number} stands in two files of one run"

@@ -115,7 +115,9 @@ def test_r_fa_06_the_last_state_before_the_cut_off_counts_and_each_change_is_on_
         factored.clock.advance(minutes=5)
         mark(factored, "1", kept_out)
     assert factored.evening().held == {"1": {"exclusion.invoice"}}
-    trail = [(row.action, row.actor) for row in (*factored.audit("invoice.marked"), *factored.audit("invoice.unmarked"))]
+    trail = [
+        (row.action, row.actor) for row in (*factored.audit("invoice.marked"), *factored.audit("invoice.unmarked"))
+    ]
     assert trail == [("invoice.marked", ACTOR), ("invoice.marked", ACTOR), ("invoice.unmarked", ACTOR)]
     moments = [row.at for row in (*factored.audit("invoice.marked"), *factored.audit("invoice.unmarked"))]
     assert len(set(moments)) == 3

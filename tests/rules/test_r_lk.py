@@ -145,7 +145,11 @@ def test_t_lk_8_one_payment_of_25_000(fjord):
     after = fjord.evening()
     assert ride(after) == {"100001": ("208", (("Payment", 10_000),)), "100002": ("209", (("Payment", 15_000),))}
     kept = fjord.entry("p")
-    assert (kept.amount_minor, kept.booked, kept.content_hash) == (before.amount_minor, before.booked, before.content_hash)
+    assert (kept.amount_minor, kept.booked, kept.content_hash) == (
+        before.amount_minor,
+        before.booked,
+        before.content_hash,
+    )
 
 
 @pytest.mark.rule("R-LK-10")

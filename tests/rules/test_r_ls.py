@@ -63,10 +63,13 @@ def test_r_ls_03_payment_and_credit_note_go_with_their_invoice(fjord):
 
 
 @pytest.mark.rule("R-LS-04", "A-02")
-@pytest.mark.parametrize(("second", "goes"), [(datetime(2026, 11, 23, 16, 59, 59), True), (datetime(2026, 11, 23, 17), False)])
+@pytest.mark.parametrize(
+    ("second", "goes"),
+    [(datetime(2026, 11, 23, 16, 59, 59, tzinfo=UTC), True), (datetime(2026, 11, 23, 17, tzinfo=UTC), False)],
+)
 def test_r_ls_04_the_cut_off_is_sharp(fjord, second, goes):
     fjord.customer()
-    fjord.clock.moment = second.replace(tzinfo=UTC)
+    fjord.clock.moment = second
     fjord.invoice("1", 100)
     fjord.clock.moment = datetime(2026, 11, 23, 17, 0, 5, tzinfo=UTC)
     transfer.run_evening(fjord.house, fjord.agreement_id, date(2026, 11, 23))
@@ -368,9 +371,10 @@ def test_r_ls_14_a_crash_inside_the_run_leaves_nothing_and_the_next_run_sends_on
     def crash(*_args, **_kwargs):
         raise Crash
 
-    with monkeypatch.context() as patched, pytest.raises(Crash):
+    with monkeypatch.context() as patched:
         patched.setattr("gateway.services.run.outbox.promise", crash)
-        fjord.evening()
+        with pytest.raises(Crash):
+            fjord.evening()
     assert fjord.rows(Envelope) == []
     assert fjord.rows(TransferRun) == []
     transfer.run_evening(fjord.house, fjord.agreement_id, date(2026, 11, 23))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
 
 import pytest
 
@@ -11,7 +10,7 @@ from gateway.db.tables import InboundFile, LedgerEntry
 from gateway.domain.reasons import remedy
 from gateway.errors import Refused
 from gateway.jobs import handlers
-from gateway.services import agreements, delivery, posting, schedule
+from gateway.services import posting, schedule
 from tests.rules.world import ACTOR, World
 
 KID = "1000000000017"
@@ -159,7 +158,9 @@ def test_r_pm_07_is_never_posted_automatically(house, clock, tmp_path):
     world.far.pay("1", 1250)
     assert world.far.agency.write_ocr_giro(clock())
     (path,) = world.far.agency.download.iterdir()
-    other = World(house, clock, tmp_path / "other", "lowell", key="other", options={"posts_automatically": True}).start()
+    other = World(
+        house, clock, tmp_path / "other", "lowell", key="other", options={"posts_automatically": True}
+    ).start()
     other.customer()
     other.invoice("9", 1250, payment_reference=KID)
     other.take_file(path.name, path.read_bytes())
@@ -257,7 +258,7 @@ def test_r_pm_10_the_same_money_told_in_another_form_is_shown_and_posts_nothing(
     world.take_file(name, content)
     other = re.sub(rb"<AcctSvcrRef>[^<]*</AcctSvcrRef>", b"<AcctSvcrRef>OTHER-REF</AcctSvcrRef>", content)
     world.take_file("other.xml", other)
-    first, second = world.payments()
+    _first, second = world.payments()
     assert second.difference == "payment.possible_duplicate"
     assert (second.state, second.entry_id) == ("unmatched", None)
 
@@ -273,7 +274,11 @@ def test_r_pm_11_a_reversal_opens_the_invoice_again(fjord, how):
     fjord.far.agency.reverse(paid, fjord.clock().date())
     fjord.far.tell(how)
     first, reversal = fjord.payments()
-    assert (reversal.state, reversal.difference, reversal.entry_id) == ("proposed", "payment.reversal", fjord.entry_id("1"))
+    assert (reversal.state, reversal.difference, reversal.entry_id) == (
+        "proposed",
+        "payment.reversal",
+        fjord.entry_id("1"),
+    )
     if how == "payments":
         assert (reversal.reverses_key, reversal.is_reversal) == (first.key, True)
     assert fjord.open("1") == 0, "a person posts it"

@@ -66,7 +66,13 @@ def test_r_vl_05_a_half_marked_write_off_voucher_warns(fjord, marked, warns):
     fjord.customer()
     lines = [
         fjord.make_entry(
-            f"l{n}", EntryKind.WRITE_OFF, -100, voucher_number="300", line_number=n, counter_account=LOSS, do_not_transfer=is_marked
+            f"l{n}",
+            EntryKind.WRITE_OFF,
+            -100,
+            voucher_number="300",
+            line_number=n,
+            counter_account=LOSS,
+            do_not_transfer=is_marked,
         )
         for n, is_marked in enumerate(marked)
     ]
@@ -178,5 +184,5 @@ def test_what_is_made_here_has_a_name_that_cannot_be_made_twice(with_agency):
     from gateway.services.entries import derived_entry, insert_entries
 
     made = derived_entry(row, "write-off-1", now=world.clock(), kind="write_off", amount_minor=-1)
-    with pytest.raises(Exception, match="(?i)unique"), world.house.database.write() as connection:
+    with pytest.raises(Exception, match=r"(?i)unique"), world.house.database.write() as connection:
         insert_entries(connection, [made, made])

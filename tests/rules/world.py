@@ -14,8 +14,18 @@ from typing import Any
 from sqlalchemy import select
 
 from gateway.db.bulk import table_of
-from gateway.db.tables import AuditEvent, Claim, Envelope, IncomingPayment, InboundFile, LedgerEntry, RunHold, Task, TransferItem
 from gateway.db.tables import Agreement as AgreementRow
+from gateway.db.tables import (
+    AuditEvent,
+    Claim,
+    Envelope,
+    InboundFile,
+    IncomingPayment,
+    LedgerEntry,
+    RunHold,
+    Task,
+    TransferItem,
+)
 from gateway.db.tables import Customer as CustomerRow
 from gateway.domain.exchange import CustomerKind
 from gateway.domain.ledger import CustomerRecord, EntryKind, EntryRecord, LinkRecord, OrderStatus
@@ -71,7 +81,7 @@ class World:
         zone = "Europe/Oslo" if self.country == "NO" else "Europe/Stockholm"
         name = "Fjord AS" if self.country == "NO" else "Sjö AB"
         self.creditor_id = creditors.add_creditor(
-            self.house, key=self.key or name.split()[0].lower(), name=name, organisation_number="999999964", country=self.country,
+            self.house, key=self.key or name.split(maxsplit=1)[0].lower(), name=name, organisation_number="999999964", country=self.country,
             currency=self.currency, time_zone=zone, actor=ACTOR,
         )  # fmt: skip
         self.agreement_id = self.agree(self.agency, **self.options)
@@ -309,7 +319,9 @@ class Evening:
     def sent(self) -> set[str]:
         columns = table_of(TransferItem).columns
         with self.world.house.database.read() as connection:
-            ids = connection.execute(select(columns.entry_id).where(columns.run_id == self.result.run_id)).scalars().all()
+            ids = (
+                connection.execute(select(columns.entry_id).where(columns.run_id == self.result.run_id)).scalars().all()
+            )
         return self.world.names(ids)
 
     @property
@@ -326,7 +338,6 @@ class Evening:
             for name, code in connection.execute(query):
                 found.setdefault(name, set()).add(code)
             return found
-
 
     @property
     def next_dates(self) -> dict[str, date | None]:

@@ -23,11 +23,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 def installation(tmp_path):
     home, port = tmp_path / "home", free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KRAVPORT_")}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gateway.cli", "run"],
-        env={**environment, "KRAVPORT_HOME": str(home), "KRAVPORT_PORT": str(port)},
-        stderr=(tmp_path / "log").open("wb"),
-    )
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway.cli", "run"],
+            env={**environment, "KRAVPORT_HOME": str(home), "KRAVPORT_PORT": str(port)},
+            stderr=log,
+        )
     url = f"http://127.0.0.1:{port}"
     _until(lambda: _health(url) == "ok", 40)
     yield process, home, url

@@ -54,7 +54,7 @@ class InboundFile(Base):
 class _PaymentColumns:
     """Columns that a staged and an incoming payment share, so that one ``insert … select`` moves a file."""
 
-    file_id: Mapped[int] = mapped_column(ForeignKey("inbound_file.id"))
+    file_id: Mapped[int]
     position: Mapped[int]
     amount_minor: Mapped[int]
     principal_minor: Mapped[int]
@@ -119,8 +119,9 @@ class IncomingPayment(_PaymentColumns, Base):
         CheckConstraint("state in ('proposed', 'unmatched', 'posted', 'ignored')", name="state"),
     )
     id: Mapped[int] = given_id()
-    creditor_id: Mapped[int] = mapped_column(ForeignKey("creditor.id"))
-    agreement_id: Mapped[int | None] = mapped_column(ForeignKey("agreement.id"))
+    file_id: Mapped[int] = mapped_column(ForeignKey("inbound_file.id"))
+    creditor_id: Mapped[int]
+    agreement_id: Mapped[int | None]
     label: Mapped[str]
     posted_at: Mapped[datetime | None]
     posted_by: Mapped[str] = mapped_column(default="")

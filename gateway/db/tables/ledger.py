@@ -72,6 +72,8 @@ class LedgerEntry(Base):
     is linked to nothing is a group of its own (``group_id == id``). So an invoice's open amount is the sum over its
     group, and linking is one update. *link_ref* is the source's own id of the group, for reading it again.
     *credits_number* is the one invoice a credit note names, empty when it names none or several; *credits* keeps them all.
+    One foreign key a bulk table: the customer's. The creditor is the customer's own and the agreement the payment's, and
+    each further key costs a look-up per row on PostgreSQL.
     No index may hold *open_minor* or *closed_at*: they change with every payment, and PostgreSQL updates a row in place
     only while no indexed column changes (posting a file would cost three times as much).
     *open_minor* is kept for invoices only and always equals that sum (a property test holds them together).
@@ -127,7 +129,7 @@ class LedgerEntry(Base):
         ),
     )
     id: Mapped[int] = given_id()
-    creditor_id: Mapped[int] = mapped_column(ForeignKey("creditor.id"))
+    creditor_id: Mapped[int]
     source: Mapped[str]
     external_id: Mapped[str]
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
@@ -162,7 +164,7 @@ class LedgerEntry(Base):
     open_minor: Mapped[int] = mapped_column(default=0)
     closed_at: Mapped[datetime | None]
     origin: Mapped[str] = mapped_column(default="creditor")
-    origin_agreement_id: Mapped[int | None] = mapped_column(ForeignKey("agreement.id"))
+    origin_agreement_id: Mapped[int | None]
     payment_id: Mapped[int | None]
     do_not_transfer: Mapped[bool] = mapped_column(default=False)
     do_not_transfer_by: Mapped[str] = mapped_column(default="")

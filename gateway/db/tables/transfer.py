@@ -18,7 +18,7 @@ class Pending(Base):
     """
 
     __tablename__ = "pending"
-    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"), primary_key=True)
+    agreement_id: Mapped[int] = mapped_column(primary_key=True)
     group_id: Mapped[int] = mapped_column(primary_key=True)
     queued_at: Mapped[datetime]
 
@@ -91,7 +91,7 @@ class Claim(Base):
             "state in ('sealed', 'delivered', 'accepted', 'rejected', 'withdrawn', 'closed')", name="state"
         ),
     )
-    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"), primary_key=True)
+    agreement_id: Mapped[int] = mapped_column(primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"), primary_key=True)
     claim_id: Mapped[str]
     reminder_number: Mapped[str]
@@ -125,7 +125,7 @@ class TransferItem(Base):
         Index("ix_transfer_item_claim", "agreement_id", "claim_entry_id"),
         CheckConstraint("state in ('sealed', 'accepted', 'rejected')", name="state"),
     )
-    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"), primary_key=True)
+    agreement_id: Mapped[int] = mapped_column(primary_key=True)
     entry_id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int] = mapped_column(ForeignKey("transfer_run.id"))

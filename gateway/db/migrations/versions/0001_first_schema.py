@@ -76,11 +76,51 @@ def upgrade() -> None:
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.create_index('ix_outbox_state_due_at', ['state', 'due_at'], unique=False)
 
+    op.create_table('pending',
+    sa.Column('agreement_id', sa.BigInteger(), nullable=False),
+    sa.Column('group_id', sa.BigInteger(), nullable=False),
+    sa.Column('queued_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.PrimaryKeyConstraint('agreement_id', 'group_id', name=op.f('pk_pending'))
+    )
     op.create_table('role',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('name', sa.String(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_role')),
     sa.UniqueConstraint('name', name=op.f('uq_role_name'))
+    )
+    op.create_table('staged_payment',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('file_id', sa.BigInteger(), nullable=False),
+    sa.Column('position', sa.BigInteger(), nullable=False),
+    sa.Column('amount_minor', sa.BigInteger(), nullable=False),
+    sa.Column('principal_minor', sa.BigInteger(), nullable=False),
+    sa.Column('currency', sa.String(), nullable=False),
+    sa.Column('direction', sa.String(), nullable=False),
+    sa.Column('is_reversal', sa.Boolean(), nullable=False),
+    sa.Column('status', sa.String(), nullable=False),
+    sa.Column('posts', sa.Boolean(), nullable=False),
+    sa.Column('why_not', sa.String(), nullable=False),
+    sa.Column('reference', sa.String(), nullable=False),
+    sa.Column('references', sa.JSON(), nullable=False),
+    sa.Column('booking_date', sa.Date(), nullable=True),
+    sa.Column('value_date', sa.Date(), nullable=True),
+    sa.Column('payer_name', sa.String(), nullable=False),
+    sa.Column('payer_account', sa.String(), nullable=False),
+    sa.Column('account', sa.String(), nullable=False),
+    sa.Column('bank_reference', sa.String(), nullable=False),
+    sa.Column('text', sa.String(), nullable=False),
+    sa.Column('key', sa.String(), nullable=False),
+    sa.Column('claim_ref', sa.String(), nullable=False),
+    sa.Column('case_number', sa.String(), nullable=False),
+    sa.Column('invoice_number', sa.String(), nullable=False),
+    sa.Column('reverses_key', sa.String(), nullable=False),
+    sa.Column('state', sa.String(), nullable=False),
+    sa.Column('entry_id', sa.BigInteger(), nullable=True),
+    sa.Column('suggested_entry_id', sa.BigInteger(), nullable=True),
+    sa.Column('match_rule', sa.String(), nullable=False),
+    sa.Column('difference', sa.String(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_staged_payment')),
+    sa.UniqueConstraint('file_id', 'position', name=op.f('uq_staged_payment_file_id_position'))
     )
     op.create_table('user_account',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -261,7 +301,7 @@ def upgrade() -> None:
     )
     op.create_table('ledger_entry',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
-    sa.Column('creditor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('creditor_id', sa.BigInteger(), nullable=False),
     sa.Column('source', sa.String(), nullable=False),
     sa.Column('external_id', sa.String(), nullable=False),
     sa.Column('customer_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -296,7 +336,7 @@ def upgrade() -> None:
     sa.Column('open_minor', sa.BigInteger(), nullable=False),
     sa.Column('closed_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
     sa.Column('origin', sa.String(), nullable=False),
-    sa.Column('origin_agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('origin_agreement_id', sa.BigInteger(), nullable=True),
     sa.Column('payment_id', sa.BigInteger(), nullable=True),
     sa.Column('do_not_transfer', sa.Boolean(), nullable=False),
     sa.Column('do_not_transfer_by', sa.String(), nullable=False),
@@ -305,9 +345,7 @@ def upgrade() -> None:
     sa.Column('reminder_number', sa.String(), nullable=False),
     sa.Column('received_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
     sa.Column('content_hash', sa.String(), nullable=False),
-    sa.ForeignKeyConstraint(['creditor_id'], ['creditor.id'], name=op.f('fk_ledger_entry_creditor_id')),
     sa.ForeignKeyConstraint(['customer_id'], ['customer.id'], name=op.f('fk_ledger_entry_customer_id')),
-    sa.ForeignKeyConstraint(['origin_agreement_id'], ['agreement.id'], name=op.f('fk_ledger_entry_origin_agreement_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_ledger_entry')),
     sa.UniqueConstraint('creditor_id', 'source', 'external_id', name=op.f('uq_ledger_entry_creditor_id_source_external_id'))
     )
@@ -322,13 +360,6 @@ def upgrade() -> None:
         batch_op.create_index('ix_ledger_entry_payment_reference', ['creditor_id', 'payment_reference'], unique=False, sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
         batch_op.create_index('ix_ledger_entry_unlinked_credit', ['creditor_id', 'customer_id'], unique=False, sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
 
-    op.create_table('pending',
-    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('group_id', sa.BigInteger(), nullable=False),
-    sa.Column('queued_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_pending_agreement_id')),
-    sa.PrimaryKeyConstraint('agreement_id', 'group_id', name=op.f('pk_pending'))
-    )
     op.create_table('transfer_run',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -357,7 +388,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('agreement_id', 'message_id', name=op.f('pk_webhook_message'))
     )
     op.create_table('claim',
-    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('agreement_id', sa.BigInteger(), nullable=False),
     sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('claim_id', sa.String(), nullable=False),
     sa.Column('reminder_number', sa.String(), nullable=False),
@@ -369,7 +400,6 @@ def upgrade() -> None:
     sa.Column('agency_paid_minor', sa.BigInteger(), nullable=False),
     sa.Column('first_sent_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
     sa.CheckConstraint("state in ('sealed', 'delivered', 'accepted', 'rejected', 'withdrawn', 'closed')", name=op.f('ck_claim_state')),
-    sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_claim_agreement_id')),
     sa.ForeignKeyConstraint(['entry_id'], ['ledger_entry.id'], name=op.f('fk_claim_entry_id')),
     sa.PrimaryKeyConstraint('agreement_id', 'entry_id', name=op.f('pk_claim')),
     sa.UniqueConstraint('agreement_id', 'claim_id', name=op.f('uq_claim_agreement_id_claim_id'))
@@ -423,12 +453,12 @@ def upgrade() -> None:
     )
     op.create_table('incoming_payment',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
-    sa.Column('creditor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('file_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('creditor_id', sa.BigInteger(), nullable=False),
+    sa.Column('agreement_id', sa.BigInteger(), nullable=True),
     sa.Column('label', sa.String(), nullable=False),
     sa.Column('posted_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
     sa.Column('posted_by', sa.String(), nullable=False),
-    sa.Column('file_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('position', sa.BigInteger(), nullable=False),
     sa.Column('amount_minor', sa.BigInteger(), nullable=False),
     sa.Column('principal_minor', sa.BigInteger(), nullable=False),
@@ -458,8 +488,6 @@ def upgrade() -> None:
     sa.Column('match_rule', sa.String(), nullable=False),
     sa.Column('difference', sa.String(), nullable=False),
     sa.CheckConstraint("state in ('proposed', 'unmatched', 'posted', 'ignored')", name=op.f('ck_incoming_payment_state')),
-    sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_incoming_payment_agreement_id')),
-    sa.ForeignKeyConstraint(['creditor_id'], ['creditor.id'], name=op.f('fk_incoming_payment_creditor_id')),
     sa.ForeignKeyConstraint(['file_id'], ['inbound_file.id'], name=op.f('fk_incoming_payment_file_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_incoming_payment')),
     sa.UniqueConstraint('file_id', 'position', name=op.f('uq_incoming_payment_file_id_position'))
@@ -481,43 +509,8 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['run_id'], ['transfer_run.id'], name=op.f('fk_run_hold_run_id')),
     sa.PrimaryKeyConstraint('run_id', 'entry_id', 'code', name=op.f('pk_run_hold'))
     )
-    op.create_table('staged_payment',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
-    sa.Column('file_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('position', sa.BigInteger(), nullable=False),
-    sa.Column('amount_minor', sa.BigInteger(), nullable=False),
-    sa.Column('principal_minor', sa.BigInteger(), nullable=False),
-    sa.Column('currency', sa.String(), nullable=False),
-    sa.Column('direction', sa.String(), nullable=False),
-    sa.Column('is_reversal', sa.Boolean(), nullable=False),
-    sa.Column('status', sa.String(), nullable=False),
-    sa.Column('posts', sa.Boolean(), nullable=False),
-    sa.Column('why_not', sa.String(), nullable=False),
-    sa.Column('reference', sa.String(), nullable=False),
-    sa.Column('references', sa.JSON(), nullable=False),
-    sa.Column('booking_date', sa.Date(), nullable=True),
-    sa.Column('value_date', sa.Date(), nullable=True),
-    sa.Column('payer_name', sa.String(), nullable=False),
-    sa.Column('payer_account', sa.String(), nullable=False),
-    sa.Column('account', sa.String(), nullable=False),
-    sa.Column('bank_reference', sa.String(), nullable=False),
-    sa.Column('text', sa.String(), nullable=False),
-    sa.Column('key', sa.String(), nullable=False),
-    sa.Column('claim_ref', sa.String(), nullable=False),
-    sa.Column('case_number', sa.String(), nullable=False),
-    sa.Column('invoice_number', sa.String(), nullable=False),
-    sa.Column('reverses_key', sa.String(), nullable=False),
-    sa.Column('state', sa.String(), nullable=False),
-    sa.Column('entry_id', sa.BigInteger(), nullable=True),
-    sa.Column('suggested_entry_id', sa.BigInteger(), nullable=True),
-    sa.Column('match_rule', sa.String(), nullable=False),
-    sa.Column('difference', sa.String(), nullable=False),
-    sa.ForeignKeyConstraint(['file_id'], ['inbound_file.id'], name=op.f('fk_staged_payment_file_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_staged_payment')),
-    sa.UniqueConstraint('file_id', 'position', name=op.f('uq_staged_payment_file_id_position'))
-    )
     op.create_table('transfer_item',
-    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('agreement_id', sa.BigInteger(), nullable=False),
     sa.Column('entry_id', sa.BigInteger(), nullable=False),
     sa.Column('version', sa.BigInteger(), nullable=False),
     sa.Column('run_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -533,7 +526,6 @@ def upgrade() -> None:
     sa.Column('reason_code', sa.String(), nullable=False),
     sa.Column('reason_text', sa.String(), nullable=False),
     sa.CheckConstraint("state in ('sealed', 'accepted', 'rejected')", name=op.f('ck_transfer_item_state')),
-    sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_transfer_item_agreement_id')),
     sa.ForeignKeyConstraint(['run_id'], ['transfer_run.id'], name=op.f('fk_transfer_item_run_id')),
     sa.PrimaryKeyConstraint('agreement_id', 'entry_id', 'version', name=op.f('pk_transfer_item'))
     )
@@ -553,7 +545,6 @@ def downgrade() -> None:
         batch_op.drop_index('ix_transfer_item_claim')
 
     op.drop_table('transfer_item')
-    op.drop_table('staged_payment')
     op.drop_table('run_hold')
     with op.batch_alter_table('incoming_payment', schema=None) as batch_op:
         batch_op.drop_index('uq_incoming_payment_key', sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
@@ -573,7 +564,6 @@ def downgrade() -> None:
         batch_op.drop_index('uq_transfer_run_evening', sqlite_where=sa.text("kind = 'evening'"), postgresql_where=sa.text("kind = 'evening'"))
 
     op.drop_table('transfer_run')
-    op.drop_table('pending')
     with op.batch_alter_table('ledger_entry', schema=None) as batch_op:
         batch_op.drop_index('ix_ledger_entry_unlinked_credit', sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
         batch_op.drop_index('ix_ledger_entry_payment_reference', sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
@@ -604,7 +594,9 @@ def downgrade() -> None:
 
     op.drop_table('agreement')
     op.drop_table('user_account')
+    op.drop_table('staged_payment')
     op.drop_table('role')
+    op.drop_table('pending')
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.drop_index('ix_outbox_state_due_at')
 
