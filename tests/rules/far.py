@@ -53,7 +53,9 @@ class Far:
     def deliver(self) -> None:
         columns = table_of(Envelope).columns
         with self.world.house.database.read() as connection:
-            waiting = connection.execute(select(columns.id).where(columns.state == "sealed").order_by(columns.id))
+            waiting = connection.execute(
+                select(columns.id).where(columns.state == "sealed").order_by(columns.run_id, columns.delivery_order)
+            )
             ids = waiting.scalars().all()
         for envelope_id in ids:
             delivery.deliver(self.world.house, envelope_id)
