@@ -71,8 +71,9 @@ def promise(
             last_error="",
         )
         .on_conflict_do_nothing()
+        .returning(Task.id)
     )
-    return made.rowcount > 0
+    return made.first() is not None
 
 
 def again(connection: Connection, topic: str, ref_id: int, due_at: datetime, *, part: str = "") -> bool:

@@ -300,6 +300,9 @@ def _item_hold(member: Member, rules: Rules) -> Hold | None:
         return Hold(member.entry_id, "receipt.rejected", {"agency": rules.agency, "reason": member.rejected_because})
     if member.amount_minor == 0:
         return Hold(member.entry_id, "amount.not_carried", {"agency": rules.agency})
+    if member.kind == _CHARGE and member.amount_minor < 0:
+        # A charge stands beside the principal, so its counter-entry may not lower the principal as a voucher line would.
+        return Hold(member.entry_id, NOT_CARRIED, {"agency": rules.agency}, is_exclusion=True)
     return None
 
 

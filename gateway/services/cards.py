@@ -113,7 +113,9 @@ def _store_checks(
 ) -> None:
     if connection.dialect.name == "postgresql":
         # A preview and a run may find the same cards unchecked; the second then replaces what the first has written.
-        connection.execute(text("select pg_advisory_xact_lock(7422, :agreement)"), {"agreement": agreement.agreement_id})
+        connection.execute(
+            text("select pg_advisory_xact_lock(7422, :agreement)"), {"agreement": agreement.agreement_id}
+        )
     twins = _twins(connection, agreement.creditor_id, rows)
     made = []
     for row in rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
@@ -15,13 +15,15 @@ from gateway.db.tables import Claim, LedgerEntry, TransferItem
 from gateway.db.tables import Envelope as EnvelopeRow
 from gateway.db.tables import InboundFile as FileRow
 from gateway.domain.exchange import Agreement, Finding, ObjectReceipt, Receipt, Severity
-from gateway.errors import FileQuarantined
-from gateway.services.cards import finding_json
+from gateway.errors import FileQuarantined, NotFound, Refused
+from gateway.services.cards import agreement_of, finding_json
 from gateway.services.delivery import free_followers
 from gateway.services.house import House
 
 _T = table_of(TransferItem)
 _C = table_of(Claim)
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""Moment of an answer that a person has declared mended: every card was changed after it."""
 _STATES = {"accepted": "accepted", "partly": "partly", "rejected": "rejected"}
 
 
@@ -59,6 +61,38 @@ def take(house: House, file: Any, agreement: Agreement, receipt: Receipt) -> Non
             "rejected": rejected,
         }
         audit.record(connection, file.creditor_id, now, audit.SYSTEM, "receipt.taken", "inbound_file", file.id, **facts)
+
+
+def offer_again(house: House, envelope_id: int, actor: str, reason: str) -> int:
+    """Offer what an agency refused of one file again, on a person's word that the cause is mended; return how many.
+
+    A changed customer card releases a refused claim by itself. Where the fault lay elsewhere (a gap in the counters, a
+    mistake at the agency) only a person can know that it is gone.
+
+    Raises:
+        Refused: without a written reason.
+    """
+    if not reason.strip():
+        raise Refused("resend.reason_needed")
+    with house.database.write() as connection:
+        columns = table_of(EnvelopeRow).columns
+        envelope = connection.execute(select(*columns).where(columns.id == envelope_id)).one_or_none()
+        if envelope is None:
+            raise NotFound(f"no envelope {envelope_id}")
+        agreement, _ = agreement_of(connection, envelope.agreement_id)
+        lock_books(connection, agreement.creditor_id)
+        mended = update(_T).where(_rejected_in(envelope)).values(answered_at=_LONG_AGO)
+        count = connection.execute(mended).rowcount
+        now = house.now()
+        groups = select(LedgerEntry.group_id).where(
+            LedgerEntry.id.in_(select(_T.c.claim_entry_id).where(_rejected_in(envelope)))
+        )
+        queue_groups(connection, agreement.creditor_id, connection.execute(groups).scalars().all(), now)
+        facts = {"items": count, "reason": reason}
+        audit.record(
+            connection, agreement.creditor_id, now, actor, "envelope.offered_again", "envelope", envelope_id, **facts
+        )
+    return count
 
 
 def _envelope(connection: Connection, agreement: Agreement, receipt: Receipt) -> Any:

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.services import cards, ingest, posting, preview, transfer
 from gateway.services.run import Run
+from tests.rules.far import store
 from tests.rules.test_r_pm import at_agency
 from tests.rules.world import ACTOR
 
@@ -58,11 +59,9 @@ def test_two_payments_of_one_invoice_posted_at_once_are_not_counted_once(fjord, 
     fjord.far.pay("1", 300)
     fjord.far.tell()
     one, two = (row.id for row in fjord.payments(state="proposed"))
-    slow = Slowly(posting.refresh_open)
-    monkeypatch.setattr(posting, "refresh_open", slow)
-    together(
-        slow, lambda: posting.post(fjord.house, [one], ACTOR), lambda: posting.post(fjord.house, [two], ACTOR)
-    )
+    slow = Slowly(posting.audit.record)
+    monkeypatch.setattr(posting.audit, "record", slow)
+    together(slow, lambda: posting.post(fjord.house, [one], ACTOR), lambda: posting.post(fjord.house, [two], ACTOR))
     assert fjord.open("1") == 300
 
 
@@ -74,9 +73,7 @@ def test_two_full_payments_posted_at_once_leave_a_surplus_not_a_negative_invoice
     ids = [row.id for row in fjord.payments() if row.entry_id]
     slow = Slowly(posting.insert_entries)
     monkeypatch.setattr(posting, "insert_entries", slow)
-    together(
-        slow, lambda: posting.post(fjord.house, ids[:1], ACTOR), lambda: posting.post(fjord.house, ids[1:], ACTOR)
-    )
+    together(slow, lambda: posting.post(fjord.house, ids[:1], ACTOR), lambda: posting.post(fjord.house, ids[1:], ACTOR))
     assert fjord.open("1") == 0
     (surplus,) = [row for row in fjord.rows(ingest.LedgerEntry) if row.external_id.endswith(":surplus")]
     assert surplus.group_id == surplus.id
@@ -86,16 +83,18 @@ def test_a_link_that_comes_while_the_run_works_is_not_forgotten(fjord, monkeypat
     fjord.customer()
     fjord.invoice("1", 1000)
     fjord.payment("p", 250)
+    fjord.link("1", "p", ref="A")
+    fjord.payment("q", 100)
     plan = fjord.preview()
     fjord.clock.moment = plan.cutoff + timedelta(seconds=5)
     slow = Slowly(Run._clear_pending)
-    monkeypatch.setattr(Run, "_clear_pending", lambda self: slow(self))
+    monkeypatch.setattr(Run, "_clear_pending", lambda run: slow(run))  # noqa: PLW0108  # a method binds, `slow` does not
     together(
         slow,
         lambda: transfer.run_evening(fjord.house, fjord.agreement_id, plan.cutoff.date()),
-        lambda: fjord.link("1", "p"),
+        lambda: fjord.link("1", "p", "q", ref="A"),
     )
-    assert fjord.evening().sent == {"p"}
+    assert fjord.evening().sent == {"q"}
 
 
 def test_a_file_that_arrives_while_the_run_works_is_taken_at_once(fjord, monkeypatch):
@@ -109,8 +108,6 @@ def test_a_file_that_arrives_while_the_run_works_is_taken_at_once(fjord, monkeyp
     monkeypatch.setattr(Run, "_clear_pending", lambda self: (slow(self), order.append("run")))
 
     def push() -> None:
-        from tests.rules.far import store
-
         store(fjord, "payments.001", b"bytes")
         order.append("file")
 
