@@ -18,7 +18,7 @@ from admin.status import ITEM, envelope_pill
 from admin.texts import text
 from gateway.db.blobs import CHUNK_BYTES, open_blob
 from gateway.db.tables import Envelope
-from gateway.services import delivery
+from gateway.services import delivery, receipts
 
 TABS = ("all", "waiting", "trouble")
 _STATES = {"waiting": ("sealed", "delivered"), "trouble": ("in_doubt", "failed", "partly", "rejected")}
@@ -102,6 +102,14 @@ class EnvelopesView(TableView):
         self._own(envelope_id)
         delivery.resend(self.house, envelope_id, person().email, request.form.get("reason", "")[:500])
         done("envelopes.resent")
+        return go_back(self)
+
+    @act("/<id:envelope_id>/offer-again", "resend")
+    def offer_again(self, envelope_id: int) -> BaseResponse:
+        """Offer what the agency refused of the file once more, with a reason."""
+        self._own(envelope_id)
+        receipts.offer_again(self.house, envelope_id, person().email, request.form.get("reason", "")[:500])
+        done("envelopes.offered_again")
         return go_back(self)
 
     @act("/<id:envelope_id>/confirm", "resend")

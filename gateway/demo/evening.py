@@ -253,7 +253,7 @@ def play(
         DemoStuck: something that must happen did not.
     """
     wanted = creditors()
-    with set_stage(base, wanted, AFTERNOON, patience_seconds, say) as stage:
+    with set_stage(base, wanted, AFTERNOON, patience_seconds, say, keeps_port=stays is not None) as stage:
         desks = {desk.creditor.key: desk for desk in office.open_desks(stage, wanted)}
         say(f"{len(desks)} creditors, their agreements and a person set up")
         with running(stage):

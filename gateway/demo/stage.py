@@ -92,6 +92,8 @@ def set_stage(
     start: datetime,
     patience_seconds: float,
     say: Callable[[str], None],
+    *,
+    keeps_port: bool,
 ) -> Iterator[Stage]:
     """Prepare home, schema and sandbox agencies; take all of it down at the end.
 
@@ -101,9 +103,10 @@ def set_stage(
         start: what the clock of all processes shows at first.
         patience_seconds: longest wait for any one thing.
         say: takes progress lines.
+        keeps_port: the panel takes the operator's port where it is free; else always a port of its own.
     """
     home = _fresh_home(base.home / "demo")
-    settings, drop_schema = _demo_settings(base, home, say)
+    settings, drop_schema = _demo_settings(base, home, say, keeps_port=keeps_port)
     clock_file, sandbox_root = Path(settings.simulated_clock), home / "sandbox"
     os.environ[clock.SHIFT_FILE_VARIABLE] = str(clock_file)
     clock.shift_to(start, clock_file)
@@ -143,14 +146,17 @@ def _fresh_home(home: Path) -> Path:
     return home
 
 
-def _demo_settings(base: Settings, home: Path, say: Callable[[str], None]) -> tuple[Settings, Callable[[], None]]:
+def _demo_settings(
+    base: Settings, home: Path, say: Callable[[str], None], *, keeps_port: bool
+) -> tuple[Settings, Callable[[], None]]:
+    """Only a panel that stays takes the usual port: demos that run side by side must not meet on it."""
     database_url, drop = (base.database_url, _nothing) if base.has_embedded_database else _own_schema(base, say)
     settings = replace(
         base,
         home=home,
         database_url=database_url,
         secret_key=base.secret_key or ("" if base.has_embedded_database else secrets.token_urlsafe(48)),
-        port=base.port if _is_free(base.host, base.port) else _free_port(base.host),
+        port=base.port if keeps_port and _is_free(base.host, base.port) else _free_port(base.host),
         simulated_clock=str(home / "clock"),
         log_format="json",
     )

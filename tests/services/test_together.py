@@ -82,6 +82,8 @@ def test_two_full_payments_posted_at_once_leave_a_surplus_not_a_negative_invoice
 def test_a_link_that_comes_while_the_run_works_is_not_forgotten(fjord, monkeypatch):
     fjord.customer()
     fjord.invoice("1", 1000)
+    fjord.evening()
+    fjord.clock.advance(hours=1)
     fjord.payment("p", 250)
     fjord.link("1", "p", ref="A")
     fjord.payment("q", 100)
