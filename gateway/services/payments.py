@@ -189,22 +189,32 @@ def _match(connection: Connection, file: Any, agreement: Agreement) -> None:
     )
     by_number = _candidates(file, _E.c.id, and_(invoice, _E.c.number == _S.c.invoice_number, _S.c.invoice_number != ""))
     steps = (
-        ("case_number", by_case),
-        ("claim_id", by_claim),
-        ("payment_reference", by_reference),
-        ("invoice_number", by_number),
+        ("case_number", _S.c.case_number, by_case),
+        ("claim_id", _S.c.claim_ref, by_claim),
+        ("payment_reference", _S.c.reference, by_reference),
+        ("invoice_number", _S.c.invoice_number, by_number),
     )
-    for rule, found in steps:
-        connection.execute(
-            update(_S).where(_S.c.id == found.c.id, found.c.n == 1).values(entry_id=found.c.entry_id, match_rule=rule)
-        )
-        connection.execute(
-            update(_S)
-            .where(_S.c.id == found.c.id, found.c.n > 1, _S.c.entry_id.is_(None))
-            .values(difference="payment.several_candidates", suggested_entry_id=found.c.entry_id)
-        )
+    given = select(*(func.max(column) for _, column, _ in steps)).where(_S.c.file_id == file.id)
+    for (rule, _, found), value in zip(steps, connection.execute(given).one(), strict=True):
+        if value:  # most files know one kind of reference; a step with nothing to look at would still read every row
+            _place(connection, rule, found.c)
     _match_reversals(connection, file)
     _suggest(connection, file)
+
+
+def _place(connection: Connection, rule: str, found: Any) -> None:
+    """Give a row its one candidate; show the first of several without taking it."""
+    is_one = found.n == 1
+    connection.execute(
+        update(_S)
+        .where(_S.c.id == found.id)
+        .values(
+            entry_id=case((is_one, found.entry_id), else_=None),
+            match_rule=case((is_one, rule), else_=""),
+            difference=case((is_one, ""), else_="payment.several_candidates"),
+            suggested_entry_id=case((is_one, None), else_=found.entry_id),
+        )
+    )
 
 
 def _candidates(file: Any, entry_id: ColumnElement[int], on: ColumnElement[bool]) -> Subquery:
