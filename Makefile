@@ -42,13 +42,13 @@ format: $(INSTALLED)  ## Let ruff format and mend what it safely can
 	$(BIN)/ruff format .
 
 bench: $(INSTALLED)  ## Rates and peak memory of the evening run and the payments import
-	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench.evening $(ARGS)
 
 docs: $(INSTALLED)  ## Print the generated documents anew
-	$(BIN)/python -m bench.documents
+	$(BIN)/python -m tools.documents
 
 screenshots: $(INSTALLED) browser  ## Pictures of every panel page at 1280 and 390 px, into ./screenshots
-	@$(BIN)/python -m bench.screenshots $(ARGS)
+	@$(BIN)/python -m tools.screenshots $(ARGS)
 
 lock: $(INSTALLED)  ## Resolve requirements/*.in anew, with hashes and without download addresses
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && $(PYTHON) -m venv "$$tool" && "$$tool"/bin/pip install --quiet uv && \
@@ -57,7 +57,7 @@ lock: $(INSTALLED)  ## Resolve requirements/*.in anew, with hashes and without d
 			--universal --python-version 3.11; done
 
 migration: $(INSTALLED)  ## Draft the next migration: make migration NUMBER=0002 MESSAGE="why"
-	@$(BIN)/python -m bench.migration "$(NUMBER)" "$(MESSAGE)"
+	@$(BIN)/python -m tools.migration "$(NUMBER)" "$(MESSAGE)"
 
 clean:  ## Remove what was built and the demo's data; ./var itself stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache screenshots var/demo

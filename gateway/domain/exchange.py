@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import Enum, Flag, auto
+from enum import Enum, Flag, StrEnum, auto
 from typing import BinaryIO, NamedTuple, Protocol
 
 # --- what an agency is -----------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ class Origin(Enum):
     BANK = "bank"
 
 
-class LinkKind(Enum):
+class LinkKind(StrEnum):
     """What a linked item is; decides whether it lowers or raises the claim together with its direction."""
 
     DIRECT_PAYMENT = "direct_payment"
@@ -199,7 +199,7 @@ class LinkKind(Enum):
     UNLINK = "unlink"
 
 
-class Direction(Enum):
+class Direction(StrEnum):
     """``DEBIT`` raises what the customer owes, ``CREDIT`` lowers it."""
 
     DEBIT = "debit"

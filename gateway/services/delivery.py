@@ -95,11 +95,13 @@ def resolve_doubts(house: House) -> int:
 
 
 def resend(house: House, envelope_id: int, actor: str, reason: str) -> None:
-    """Send an envelope's bytes once more, knowingly; raises ``Refused`` without a written reason."""
+    """Send an envelope's bytes once more, knowingly; raises ``Refused`` without a reason, or once it was answered."""
     if not reason.strip():
         raise Refused("resend.reason_needed")
     with house.database.write() as connection:
         row = _envelope(connection, envelope_id)
+        if row.receipt_at is not None:
+            raise Refused("delivery.answered")  # the agency has it; what it refused is offered again in a new file
         _set(connection, envelope_id, state="sealed", last_error="")
         outbox.again(connection, "deliver", envelope_id, house.now())
         creditor_id = _creditor(connection, row)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from gateway.db.bulk import insert_rows, take_ids
-from gateway.db.tables import LedgerEntry
+from gateway.db.tables import Creditor, LedgerEntry
+from gateway.domain.calendar import local_date
 
 SOURCE = "kravport"
 """Source of entries made here; their external id says from what they were made."""
@@ -26,7 +27,7 @@ def derived_entry(row: Any, role: str, *, now: datetime, **values: Any) -> dict[
     made |= {
         "source": SOURCE,
         "external_id": f"{role}:{row.id}",
-        "booked": now.date(),
+        "booked": None,  # the creditor's own day, found when the entry is written
         "order_status": "invoiced",
         "invoiced_at": now,
         "linked_at": now,
@@ -44,10 +45,17 @@ def mark_of(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in ("do_not_transfer", "do_not_transfer_by", "do_not_transfer_at")}
 
 
+def book_day(connection: Connection, creditor_id: int, now: datetime) -> date:
+    """Return the creditor's calendar day at *now*: between midnight and morning that is not the day in UTC."""
+    zone = connection.execute(select(Creditor.time_zone).where(Creditor.id == creditor_id)).scalar_one()
+    return local_date(now, zone)
+
+
 def insert_entries(connection: Connection, entries: Sequence[Mapping[str, Any]]) -> tuple[int, ...]:
     """Insert entries made here and return their ids; an entry without *group_id* stands alone."""
     ids = take_ids(connection, len(entries))
     for entry_id, entry in zip(ids, entries, strict=True):
         values = {"id": entry_id, "group_id": entry_id} | dict(entry)
+        values["booked"] = values["booked"] or book_day(connection, values["creditor_id"], values["received_at"])
         insert_rows(connection, LedgerEntry, tuple(values), [tuple(values.values())])
     return tuple(ids)

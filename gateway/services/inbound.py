@@ -65,13 +65,18 @@ def store(
 ) -> StoredFile:
     """Keep an inbound file's bytes and promise to read them, in one transaction; then the sender may be told "taken".
 
-    The same bytes for the same agreement are noted as another arrival and not read again (R-OP-07, R-PM-10). A message
-    id that was seen before names the file it brought then, whatever the body is now.
+    The same bytes for the same agreement are noted as another arrival and not read again (R-OP-07, R-PM-10). A repeated
+    message id changes nothing, however late (P8).
+
+    Raises:
+        Refused: ``webhook.id_reused``, when a message id that was seen before comes with other bytes: they are not
+            accepted, so that nothing accepted is ever lost (P1).
     """
     sha256, _size = blobs.digest(content)
     with house.database.write() as connection:
         now = house.now()
-        known = _known(connection, agreement_id, sha256, message_id)
+        _refuse_reused_id(connection, agreement_id, message_id, sha256)
+        known = _known(connection, agreement_id, sha256)
         file_id = _insert(connection, agreement_id, channel, filename, content, now) if known is None else known
         arrival = {"inbound_file_id": file_id, "channel": channel, "filename": filename[:255], "at": now}
         connection.execute(insert(InboundArrival).values(**arrival))
@@ -81,13 +86,18 @@ def store(
     return StoredFile(file_id, known is None)
 
 
-def _known(connection: Connection, agreement_id: int, sha256: str, message_id: str) -> int | None:
-    if message_id:
-        seen = select(WebhookMessage.inbound_file_id).where(
-            WebhookMessage.agreement_id == agreement_id, WebhookMessage.message_id == message_id
-        )
-        if (file_id := connection.execute(seen).scalar_one_or_none()) is not None:
-            return int(file_id)
+def _refuse_reused_id(connection: Connection, agreement_id: int, message_id: str, sha256: str) -> None:
+    seen = (
+        select(FileRow.sha256)
+        .join(WebhookMessage, WebhookMessage.inbound_file_id == FileRow.id)
+        .where(WebhookMessage.agreement_id == agreement_id, WebhookMessage.message_id == message_id)
+    )
+    before = connection.execute(seen).scalar_one_or_none() if message_id else None
+    if before not in {None, sha256}:
+        raise Refused("webhook.id_reused")
+
+
+def _known(connection: Connection, agreement_id: int, sha256: str) -> int | None:
     same = select(FileRow.id).where(FileRow.agreement_id == agreement_id, FileRow.sha256 == sha256)
     return connection.execute(same).scalar_one_or_none()
 

@@ -226,7 +226,7 @@ class _Reading:
     def _entries(self, records: Sequence[tuple[str, EntryRecord]]) -> None:
         if not records:
             return
-        last = {record.external_id: (place, record) for place, record in records}
+        last = self._one_each(records)
         customers = self._known(Customer, (record.customer_external_id for _, record in last.values()))
         known = self._known(LedgerEntry, last)
         new: list[tuple[EntryRecord, int]] = []
@@ -259,6 +259,20 @@ class _Reading:
                 self.result.findings.append(
                     Finding(Severity.WARNING, "writeoff.line_not_marked", unmarked[0], voucher, {"voucher": voucher})
                 )
+
+    def _one_each(self, records: Sequence[tuple[str, EntryRecord]]) -> dict[str, tuple[str, EntryRecord]]:
+        """Take each id once; two different amounts under one id in one reading contradict each other (L5)."""
+        last: dict[str, tuple[str, EntryRecord]] = {}
+        for place, record in records:
+            _, before = last.setdefault(record.external_id, (place, record))
+            fixed = [name for name in _FIXED if getattr(before, name) != getattr(record, name)]
+            if fixed and before.order_status is OrderStatus.INVOICED:
+                self.reject(
+                    place, fixed[0], f"differs from {place} before it under the same id", getattr(record, fixed[0])
+                )
+            else:
+                last[record.external_id] = (place, record)
+        return last
 
     def _insert_entries(self, new: Sequence[tuple[EntryRecord, int]]) -> None:
         ids = take_ids(self.connection, len(new))

@@ -326,6 +326,7 @@ def _show(connection: Connection, file: Any, agreement: Agreement, now: datetime
     automatic = connection.execute(query).scalar_one()
     kept = [_S.c[name] for name in _SHARED if name not in {"state", "difference"}]
     state = case(
+        (and_(~_S.c.posts, _S.c.why_not == "difference.unidentified"), "unmatched"),  # money nobody has placed is seen
         (or_(~_S.c.posts, _is_outgoing()), "ignored"),
         (and_(_S.c.entry_id.is_not(None), _S.c.difference == ""), "proposed"),
         else_="unmatched",

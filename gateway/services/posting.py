@@ -73,18 +73,62 @@ def _post_one(connection: Connection, row: Any, now: datetime, actor: str) -> st
     group = group_rows(connection, invoice.group_id)
     if sum(member.kind == "invoice" for member in group) > 1:
         return "group.several_invoices"
-    takes_back = row.is_reversal or row.direction == "debit"
-    insert_entries(connection, _entries(row, invoice, now, takes_back=takes_back))
-    refresh_open(connection, [invoice.group_id], now)
+    if row.is_reversal or row.direction == "debit":
+        taken = _posted_parts(connection, row)
+        if taken is None:
+            return "payment.original_not_posted"
+        entries = _taking_back(row, invoice, taken, now)
+    else:
+        entries = _entries(row, invoice, now)
+    insert_entries(connection, entries)
+    refresh_open(connection, {invoice.group_id, *(entry["group_id"] for entry in entries if "group_id" in entry)}, now)
     values = {"state": "posted", "posted_at": now, "posted_by": actor}
     connection.execute(update(_P).where(_P.c.id == row.id).values(**values))
     return ""
 
 
-def _entries(row: Any, invoice: Any, now: datetime, *, takes_back: bool) -> list[dict[str, Any]]:
-    common = {
+def _posted_parts(connection: Connection, row: Any) -> list[Any] | None:
+    """Return the entries that the payment a reversal takes back became; None while that payment is not posted.
+
+    An empty list: the file does not say which payment it was, and a person placed the reversal.
+    """
+    if not row.reverses_key:
+        return []
+    original = connection.execute(
+        select(_P.c.id, _P.c.state).where(_P.c.creditor_id == row.creditor_id, _P.c.key == row.reverses_key)
+    ).one_or_none()
+    if original is None:
+        return []
+    if original.state != "posted":
+        return None
+    columns = table_of(LedgerEntry).columns
+    parts = select(*columns).where(columns.creditor_id == row.creditor_id, columns.payment_id == original.id)
+    return list(connection.execute(parts.order_by(columns.id)))
+
+
+def _taking_back(row: Any, invoice: Any, parts: Sequence[Any], now: datetime) -> list[dict[str, Any]]:
+    """Return the entries that undo a payment, each beside what it undoes: linked part and surplus apart (R-PM-11).
+
+    The first ones stay as they are. A part taken back in full leaves its group as if it had not been paid.
+    """
+    left, entries = row.principal_minor, []
+    for part in parts:
+        amount = min(left, -part.amount_minor)
+        if amount > 0:
+            name = {"external_id": f"payment:{row.id}:{part.id}", "group_id": part.group_id}
+            raises = {"kind": "payment_out", "amount_minor": amount} | name
+            entries.append(derived_entry(invoice, "payment", now=now, **(_common(row) | raises)))
+            left -= amount
+    if left:
+        raises = {"kind": "payment_out", "amount_minor": left, "group_id": invoice.group_id}
+        entries.append(_of_payment(row, invoice, now, _common(row) | raises))
+    return entries
+
+
+def _common(row: Any) -> dict[str, Any]:
+    return {
         "is_bank": True,
-        "booked": row.booking_date or row.value_date or now.date(),
+        "booked": row.booking_date or row.value_date,
         "origin": "agency" if row.agreement_id else "bank",
         "origin_agreement_id": row.agreement_id,
         "payment_id": row.id,
@@ -93,19 +137,18 @@ def _entries(row: Any, invoice: Any, now: datetime, *, takes_back: bool) -> list
         "paid_from_account": row.payer_account,
         "text": row.text,
     }
-    if takes_back:
-        # The agency took money back: the claim opens again (R-PM-11). It is an entry of its own; the first one stays.
-        raises = {"kind": "payment_out", "amount_minor": row.principal_minor, "group_id": invoice.group_id}
-        return [_of_payment(row, invoice, now, common | raises)]
+
+
+def _entries(row: Any, invoice: Any, now: datetime) -> list[dict[str, Any]]:
     open_minor = max(invoice.open_minor, 0)
     linked = min(row.principal_minor, open_minor)
     entries = []
     if linked:
         lowers = {"kind": "payment", "amount_minor": -linked, "group_id": invoice.group_id}
-        entries.append(_of_payment(row, invoice, now, common | lowers))
+        entries.append(_of_payment(row, invoice, now, _common(row) | lowers))
     if surplus := row.principal_minor - linked:
         values = {"kind": "payment", "amount_minor": -surplus, "external_id": f"payment:{row.id}:surplus"}
-        entries.append(derived_entry(invoice, "payment", now=now, **(common | values)))
+        entries.append(derived_entry(invoice, "payment", now=now, **(_common(row) | values)))
     return entries
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import JSON, Boolean, Connection, String, and_, case, cast, func, literal, null, select, update
@@ -11,7 +11,7 @@ from gateway.db.bulk import table_of
 from gateway.db.tables import IncomingPayment, LedgerEntry
 from gateway.db.tables.base import Instant
 from gateway.domain.exchange import Agreement, Origin
-from gateway.services.entries import SOURCE
+from gateway.services.entries import SOURCE, book_day
 
 _E = table_of(LedgerEntry)
 _P = table_of(IncomingPayment)
@@ -30,7 +30,7 @@ def post_file(connection: Connection, file_id: int, agreement: Agreement, now: d
     count = connection.execute(select(func.count()).select_from(_P).where(mine)).scalar_one()
     if not count:
         return 0
-    values = _entry_values(agreement, now)
+    values = _entry_values(agreement, now, book_day(connection, agreement.creditor_id, now))
     source = select(*values.values()).join_from(_P, _E, _E.c.id == _P.c.entry_id).where(mine)
     connection.execute(_E.insert().from_select(list(values), source, include_defaults=False))
     left = _E.c.open_minor - _P.c.principal_minor
@@ -42,7 +42,7 @@ def post_file(connection: Connection, file_id: int, agreement: Agreement, now: d
     return int(count)
 
 
-def _entry_values(agreement: Agreement, now: datetime) -> dict[str, Any]:
+def _entry_values(agreement: Agreement, now: datetime, today: date) -> dict[str, Any]:
     """Return each column of the new entries as an expression over payment and invoice."""
     moment = literal(now, Instant())
     empty = literal("", String())
@@ -60,7 +60,7 @@ def _entry_values(agreement: Agreement, now: datetime) -> dict[str, Any]:
         "kind": literal("payment"),
         "amount_minor": -_P.c.principal_minor,
         "currency": _P.c.currency,
-        "booked": func.coalesce(_P.c.booking_date, _P.c.value_date, now.date()),
+        "booked": func.coalesce(_P.c.booking_date, _P.c.value_date, today),
         "payment_reference": _P.c.reference,
         "bank_reference": _P.c.bank_reference,
         "paid_from_account": _P.c.payer_account,

@@ -62,6 +62,7 @@ def regroup_all(connection: Connection, links: Sequence[Regrouping], now: dateti
         alone = update(_E).where(_E.c.id.in_(some)).values(group_id=_E.c.id, link_ref="", linked_at=now)
         connection.execute(alone)
     _anchored_anew(connection, links, touched)
+    _left_behind(connection, links, touched, now)
     return touched
 
 
@@ -81,6 +82,30 @@ def _anchored_anew(connection: Connection, links: Sequence[Regrouping], touched:
         name = _anchor(rows)
         connection.execute(update(_E).where(_E.c.group_id == group_id).values(group_id=name))
         left[group_id] |= {group_id, name}
+
+
+def _left_behind(
+    connection: Connection, links: Sequence[Regrouping], touched: Sequence[set[int]], now: datetime
+) -> None:
+    """Part those whom a member left for another link of its source: an entry is in one link at a time (L3).
+
+    Without this the result would depend on whether the member that went happened to be the group's anchor (R-LK-07).
+    """
+    gone = {
+        (row.creditor_id, row.source, row.link_ref): changed
+        for link, changed in zip(links, touched, strict=True)
+        for row in link.members
+        if row.link_ref and row.link_ref != link.link_ref
+    }
+    for (creditor_id, source, link_ref), changed in gone.items():
+        mine = (_E.c.creditor_id == creditor_id, _E.c.source == source, _E.c.link_ref == link_ref)
+        rows = list(connection.execute(select(_E.c.id, _E.c.kind, _E.c.group_id).where(*mine)))
+        name = _anchor(rows)
+        moved = [row for row in rows if row.group_id != name]
+        if moved:
+            ids = [row.id for row in moved]
+            connection.execute(update(_E).where(_E.c.id.in_(ids)).values(group_id=name, linked_at=now))
+            changed |= {name, *(row.group_id for row in moved)}
 
 
 def _plan(link: Regrouping, moves: list[dict[str, Any]], renamed: list[dict[str, Any]], leaving: list[int]) -> set[int]:

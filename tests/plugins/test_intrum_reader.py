@@ -67,7 +67,7 @@ def test_payments_are_read_with_their_split():
         payer_name="Tindevik & Sønn",
         payer_account="15030000025",
         text="Faktura 1001",
-        key="intrum:P-1",
+        key="intrum:4711:P-1",
         claim_id="kp-c-1001",
         case_number="C-1",
         invoice_number="1001",
@@ -75,7 +75,11 @@ def test_payments_are_read_with_their_split():
     )
     unplaced, reversal, only_fees = rows[1:]
     assert (unplaced.posts, unplaced.why_not, unplaced.principal_minor) == (False, "difference.unidentified", 0)
-    assert (reversal.is_reversal, reversal.direction, reversal.reverses_key) == (True, Direction.DEBIT, "intrum:P-0")
+    assert (reversal.is_reversal, reversal.direction, reversal.reverses_key) == (
+        True,
+        Direction.DEBIT,
+        "intrum:4711:P-0",
+    )
     assert (reversal.amount_minor, reversal.principal_minor, reversal.posts) == (10_000, 10_000, True)
     assert (only_fees.posts, only_fees.why_not) == (False, "payment.no_principal")
     assert stream.settlements == [

@@ -318,7 +318,7 @@ def test_payments_come_back_with_their_split_and_lower_the_balance(agency):
         ("", 77_00, 0, False),
         ("kp-c-1", 1300_00, 1250_00, True),
     ]
-    assert rows[3].reverses_key == rows[0].key == f"intrum:{paid}"
+    assert rows[3].reverses_key == rows[0].key == f"intrum:4711:{paid}"
     assert rows[0].case_number == "C-000001"
     assert rows[0].reference == "2345676"
     assert [(row.gross_minor, row.net_minor) for row in stream.settlements] == [(1450_00, 1325_00)]

@@ -143,7 +143,7 @@ def test_it_reads_payments_of_the_profile_under_its_own_key():
     content = (CORPUS / "payments.003").read_bytes()
     assert plugin.identify_inbound(inbound(content), (LOWELL,)) is InboundKind.PAYMENTS
     assert intrum.identify_inbound(inbound(content), (LOWELL,)) is None
-    assert next(iter(plugin.import_payments(inbound(content), (LOWELL,)))).key == "lowell:P-1"
+    assert next(iter(plugin.import_payments(inbound(content), (LOWELL,)))).key == "lowell:4711:P-1"
 
 
 def test_the_sandbox_takes_a_company_without_organisation_number(agency):

@@ -169,3 +169,61 @@ def test_a_posted_payment_stays_with_its_invoice_when_the_source_dissolves_its_l
     assert fjord.open("1") == 600
     (posted,) = [row for row in fjord.rows(LedgerEntry) if row.payment_id]
     assert posted.group_id == fjord.entry("1").group_id
+
+
+def _pay(world: World, key: str, kroner: float, **changes) -> int:
+    """Put one incoming payment on invoice 1 as an agency's file would, and return its id."""
+    from gateway.db.bulk import insert_rows, take_ids
+    from gateway.db.tables import Blob, InboundFile
+
+    values = {
+        "position": 1, "amount_minor": round(kroner * 100), "principal_minor": round(kroner * 100), "currency": "NOK",
+        "direction": "credit", "is_reversal": False, "status": "BOOK", "posts": True, "why_not": "", "reference": "",
+        "references": [], "booking_date": date(2026, 11, 23), "value_date": None, "payer_name": "", "payer_account": "",
+        "account": "", "bank_reference": "", "text": "", "key": key, "claim_ref": "", "case_number": "",
+        "invoice_number": "", "reverses_key": "", "creditor_id": world.creditor_id, "agreement_id": world.agreement_id,
+        "label": "Lowell", "state": "proposed", "entry_id": world.entry_id("1"),
+    } | changes  # fmt: skip
+    with world.house.database.write() as connection:
+        blob = connection.execute(Blob.__table__.insert().values(sha256=key, size=0).returning(Blob.id)).scalar_one()
+        file = {"channel": "test", "filename": key, "blob_id": blob, "sha256": key, "size": 0, "state": "imported"}
+        file |= {"agreement_id": world.agreement_id, "creditor_id": world.creditor_id, "received_at": world.clock()}
+        table = InboundFile.__table__
+        file_id = connection.execute(table.insert().values(**file).returning(table.c.id)).scalar_one()
+        (payment_id,) = take_ids(connection, 1)
+        row = {"id": payment_id, "file_id": file_id} | values
+        insert_rows(connection, IncomingPayment, tuple(row), [tuple(row.values())])
+    return payment_id
+
+
+def test_a_payment_with_surplus_that_is_taken_back_leaves_nothing_behind(fjord):
+    fjord.customer()
+    fjord.invoice("1", 1000)
+    first = _pay(fjord, "a", 1200)
+    back = _pay(fjord, "b", 1200, direction="debit", is_reversal=True, reverses_key="a")
+    assert posting.post(fjord.house, [first], ACTOR).posted == (first,)
+    assert posting.post(fjord.house, [back], ACTOR).posted == (back,)
+    assert fjord.open("1") == 1000, "not 1 200: the surplus was never on the invoice"
+    assert fjord.evening().sent == {"1"}, "no unlinked credit is left that would warn"
+
+
+def test_taking_back_what_was_never_posted_opens_no_invoice_twice(fjord):
+    fjord.customer()
+    fjord.invoice("1", 1000)
+    _pay(fjord, "a", 1000)
+    back = _pay(fjord, "b", 1000, direction="debit", is_reversal=True, reverses_key="a")
+    assert posting.post(fjord.house, [back], ACTOR).refused == {back: "payment.original_not_posted"}
+    assert fjord.open("1") == 1000
+
+
+def test_an_entry_that_leaves_a_link_for_another_leaves_it_whether_it_was_the_anchor_or_not(fjord):
+    fjord.customer()
+    fjord.invoice("1", 1000)
+    fjord.payment("p", 600)
+    fjord.payment("q", 200)
+    fjord.link("1", "p", ref="A")
+    fjord.link("1", "q", ref="B")
+    assert fjord.open("1") == 800, "the source says that the invoice is linked with q now, and with q only"
+    assert fjord.entry("p").group_id == fjord.entry("p").id
+    fjord.link("1", "p", "q", ref="C")
+    assert fjord.open("1") == 200

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import documents
+from tools import documents
 
 ROOT = documents.ROOT
 

@@ -86,9 +86,12 @@ class TestStoring:
         _, token = world.agreement(secret=SECRET)
         first = push(world, token, headers=signed(world, BODY))
         clock.advance(days=365)
-        again = push(world, token, b"other bytes", headers=signed(world, b"other bytes"))
+        again = push(world, token, headers=signed(world, BODY))
+        other = push(world, token, b"other bytes", headers=signed(world, b"other bytes"))
 
         assert (again.status_code, again.json) == (200, {**first.json, "duplicate": True})
+        assert other.status_code == 422, "bytes that are not kept may not be answered with a 2xx"
+        assert "webhook.id_reused" in other.get_data(as_text=True)
         assert len(files(world)) == 1
 
     def test_anything_is_stored_and_nothing_is_read(self, world):
@@ -227,9 +230,10 @@ class TestSignature:
     def test_without_a_secret_the_token_is_enough_and_the_id_still_counts(self, world):
         _, token = world.agreement()
         first = push(world, token, b"one", headers={"webhook-id": "m"})
-        again = push(world, token, b"two", headers={"webhook-id": "m"})
+        again = push(world, token, b"one", headers={"webhook-id": "m"})
 
         assert again.json == {**first.json, "duplicate": True}
+        assert push(world, token, b"two", headers={"webhook-id": "m"}).status_code == 422
 
     def test_nothing_is_stored_before_the_signature_is_checked(self, world, monkeypatch):
         _, token = world.agreement(secret=SECRET)

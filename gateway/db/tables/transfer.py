@@ -128,7 +128,7 @@ class TransferItem(Base):
     agreement_id: Mapped[int] = mapped_column(primary_key=True)
     entry_id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
-    run_id: Mapped[int] = mapped_column(ForeignKey("transfer_run.id"))
+    run_id: Mapped[int]
     envelope_id: Mapped[int | None]
     claim_entry_id: Mapped[int]
     item_id: Mapped[str]

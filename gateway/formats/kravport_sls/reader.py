@@ -368,6 +368,7 @@ def _check_payment(document: _Document, row: Mapping[str, str], line: int) -> No
 def _payment(position: int, row: Mapping[str, str], head: Mapping[str, str], agency_key: str) -> Payment:
     is_reversal, principal = row["kind"] == "reversal", minor_units(row["principal"])
     reverses = row.get("reversesPaymentId", "")
+    series = f"{agency_key}:{head['receiverId']}"  # unique within one agreement's ledger, not within the agency
     why_not = ""
     if not principal:
         unplaced = row["unallocated"] == row["amount"]
@@ -387,12 +388,12 @@ def _payment(position: int, row: Mapping[str, str], head: Mapping[str, str], age
         payer_name=row.get("payerName", ""),
         payer_account=row.get("payerAccount", ""),
         text=row.get("text", ""),
-        key=f"{agency_key}:{row['paymentId']}",
+        key=f"{series}:{row['paymentId']}",
         claim_id=row.get("claimId", ""),
         case_number=row.get("caseNumber", ""),
         invoice_number=row.get("invoiceNumber", ""),
         principal_minor=principal,
-        reverses_key=f"{agency_key}:{reverses}" if reverses else "",
+        reverses_key=f"{series}:{reverses}" if reverses else "",
     )
 
 

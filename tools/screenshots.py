@@ -1,4 +1,4 @@
-"""Pictures of every panel page of a lived-through demo, at 1280 and 390 pixels: ``python -m bench.screenshots [FOLDER]``."""
+"""Pictures of every panel page of a lived-through demo, at 1280 and 390 pixels: ``python -m tools.screenshots [FOLDER]``."""
 
 from __future__ import annotations
 
