@@ -63,9 +63,20 @@ class Supervisor:
         return {child.name: child.process.pid for child in self._children if child.process and _is_alive(child.process)}
 
     def start(self) -> None:
-        """Start everything; raises ``ConfigurationError`` when the queue server cannot start."""
+        """Start everything; raises ``ConfigurationError`` when the queue server cannot start.
+
+        Once is no proof: a server killed in the tenth of a second before its first answer starts the next time.
+        """
         for child in self._children:
-            self._start(child)
+            for pause in BACKOFF_SECONDS:
+                try:
+                    self._start(child)
+                    break
+                except ConfigurationError as error:
+                    _log.warning("process does not start", process=child.name, error=str(error))
+                    time.sleep(pause)
+            else:
+                self._start(child)
 
     def run(self, on_ready: Callable[[], None] = lambda: None) -> None:
         """Start everything and keep it alive until SIGINT or SIGTERM; then stop it cleanly."""

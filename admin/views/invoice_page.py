@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,9 +32,9 @@ class InvoiceActs:
     endpoint: str
     render: Any
 
+    @abstractmethod
     def own_entry(self, entry_id: int) -> Row[Any]:
         """Return an entry of a creditor the person may see; 404 otherwise."""
-        raise NotImplementedError
 
     @page("/<id:entry_id>")
     def detail(self, entry_id: int) -> str:

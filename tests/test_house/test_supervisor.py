@@ -87,3 +87,23 @@ def test_children_do_not_outlive_a_killed_supervisor(installation):
 def test_foreign_host_names_get_400(installation):
     _process, _home, url = installation
     assert requests.get(f"{url}/health", headers={"Host": "evil.example"}, timeout=5).status_code == 400
+
+
+def test_a_queue_server_killed_while_it_starts_does_not_end_everything(monkeypatch, tmp_path):
+    """Killed in the moment before its first answer, it fails to start once; the installation must come up all the same."""
+    from gateway import supervisor as module
+    from gateway.config import Settings
+    from gateway.errors import ConfigurationError
+
+    tries = []
+
+    def start_embedded(_home):
+        tries.append(1)
+        if len(tries) == 1:
+            raise ConfigurationError("the embedded queue server did not start")
+
+    monkeypatch.setattr(module, "start_embedded", start_embedded)
+    monkeypatch.setattr(module.subprocess, "Popen", lambda *_, **__: None)
+    monkeypatch.setattr(module, "BACKOFF_SECONDS", (0.0, 0.0))
+    module.Supervisor(Settings.from_environment({"KRAVPORT_HOME": str(tmp_path)})).start()
+    assert len(tries) == 2
