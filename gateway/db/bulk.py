@@ -13,7 +13,7 @@ from sqlalchemy import Connection, FromClause, Table, text
 T = TypeVar("T")
 
 BATCH_ROWS = 5000
-"""Rows handed to the driver at once: past this the rate does not grow, below it the round trips show."""
+"""Rows handed to the driver at once: few round trips, and never more than this in memory."""
 
 
 def table_of(mapped: type[Any]) -> Table:

@@ -13,7 +13,7 @@ from gateway.db.bulk import batches
 from gateway.db.tables import Agreement, Claim, Creditor, LedgerEntry, Pending
 
 IN_LIST_MAX = 500
-"""Values in one IN list: below SQLite's default of 999 variables with room for others."""
+"""Values in one IN list: below 999, the number of variables that older SQLite builds allow, with room for others."""
 
 
 def upsert_ignore(connection: Connection, mapped: type[Any], rows: Sequence[dict[str, Any]]) -> None:

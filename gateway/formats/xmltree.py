@@ -181,7 +181,7 @@ class XmlSchema:
         Args:
             stream: the document.
             unit: name of the element, as ``{namespace}local``, after which what was read may be forgotten. Naming the
-                repeated one saves a third of the time; memory holds one such element then, not one leaf.
+                repeated one saves a sixth of the time; memory holds one such element then, not one leaf.
 
         Raises:
             DecodeError: not well-formed, a document type declaration, or not valid; it says what is wrong at the first

@@ -75,7 +75,7 @@ class LedgerEntry(Base):
     One foreign key a bulk table: the customer's. The creditor is the customer's own and the agreement the payment's, and
     each further key costs a look-up per row on PostgreSQL.
     No index may hold *open_minor* or *closed_at*: they change with every payment, and PostgreSQL updates a row in place
-    only while no indexed column changes (posting a file would cost three times as much).
+    only while no indexed column changes.
     *open_minor* is kept for invoices only and always equals that sum (a property test holds them together).
     """
 
