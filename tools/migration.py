@@ -1,7 +1,7 @@
 """Draft the next migration from what the mapped tables have and the last schema has not: ``make migration``.
 
 Number 0001 replaces the first schema, which is right until the first release: it also makes the source of ids, which is no
-mapped table.
+mapped table, and tunes storage.
 """
 
 from __future__ import annotations
@@ -28,17 +28,23 @@ def main(number: str, message: str) -> None:
         path = Path(schema.draft(database, number, message))
         database.close()
     if number == FIRST:
-        _add_id_source(path)
+        _frame(path)
     print(path)
 
 
-def _add_id_source(path: Path) -> None:
+def _frame(path: Path) -> None:
+    """Add what is no mapped table: the source of ids, and how PostgreSQL is to store the tables that change most."""
     text = path.read_text().rstrip()
-    head, names = "import gateway.db.tables.base\n", "create_id_source, drop_id_source"
+    text = "\n".join(line for line in text.splitlines() if not line.strip().startswith("# ###"))
+    head, names = "import gateway.db.tables.base\n", "create_id_source, drop_id_source, tune_storage"
     text = text.replace(head, f"{head}from gateway.db.schema import {names}\n", 1)
-    up = "def upgrade() -> None:\n"
+    up, down = "def upgrade() -> None:\n", "def downgrade() -> None:\n"
     text = text.replace(up, f"{up}    create_id_source(op.get_bind())\n", 1)
-    path.write_text(f"{text}\n    drop_id_source(op.get_bind())\n")
+    text = text.replace(down, f"@@{down}", 1)
+    made, undone = text.split("@@")
+    path.write_text(
+        f"{made.rstrip()}\n    tune_storage(op.get_bind())\n\n\n{undone}\n    drop_id_source(op.get_bind())\n"
+    )
 
 
 if __name__ == "__main__":
