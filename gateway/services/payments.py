@@ -38,6 +38,7 @@ from gateway.db.tables import InboundFile as FileRow
 from gateway.db.tables.base import Instant
 from gateway.domain.exchange import Agreement, Direction, Finding, Payment, PaymentStream, Severity
 from gateway.errors import DeliveryError
+from gateway.services import reversals
 from gateway.services.cards import finding_json
 from gateway.services.house import House
 from gateway.services.posting_sql import post_file
@@ -78,6 +79,7 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream) -
         _match(connection, file, agreement)
         _flag_possible_duplicates(connection, file)
         _show(connection, file, agreement, house.now())
+        reversals.place_waiting(connection, file)
         _note_agency_paid(connection, file, agreement)
         posted = post_file(connection, file.id, agreement, house.now())
         _finish(house, connection, file, stream.format, totals, findings, posted)
@@ -198,7 +200,7 @@ def _match(connection: Connection, file: Any, agreement: Agreement) -> None:
     for (rule, _, found), value in zip(steps, connection.execute(given).one(), strict=True):
         if value:  # most files know one kind of reference; a step with nothing to look at would still read every row
             _place(connection, rule, found.c)
-    _match_reversals(connection, file)
+    reversals.place_staged(connection, file)
     _suggest(connection, file)
 
 
@@ -225,17 +227,6 @@ def _candidates(file: Any, entry_id: ColumnElement[int], on: ColumnElement[bool]
         .where(_S.c.file_id == file.id, _S.c.entry_id.is_(None), _S.c.difference == "")
         .group_by(_S.c.id)
         .subquery()
-    )
-
-
-def _match_reversals(connection: Connection, file: Any) -> None:
-    """A reversal belongs where the payment it takes back went (R-PM-11)."""
-    same = and_(_P.c.creditor_id == file.creditor_id, _P.c.currency == _S.c.currency)
-    before = and_(same, _P.c.key == _S.c.reverses_key)
-    connection.execute(
-        update(_S)
-        .where(_S.c.file_id == file.id, _S.c.reverses_key != "", before, _P.c.entry_id.is_not(None))
-        .values(entry_id=_P.c.entry_id, match_rule="reversal")
     )
 
 

@@ -166,7 +166,7 @@ def match(house: House, payment_id: int, invoice_entry_id: int, actor: str) -> N
         _refuse_posted(row)
         if not row.posts:
             raise Refused(row.why_not or "payment.information_only")
-        _move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, invoice.id)
+        move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, invoice.id)
         difference = _difference(row, invoice)
         values = {"entry_id": invoice.id, "state": "proposed", "match_rule": "person", "difference": difference}
         connection.execute(update(_P).where(_P.c.id == payment_id).values(**values))
@@ -187,7 +187,7 @@ def unmatch(house: House, payment_id: int, actor: str) -> None:
     with house.database.write() as connection:
         row = _payment(connection, payment_id)
         _refuse_posted(row)
-        _move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, None)
+        move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, None)
         values = {"entry_id": None, "state": "unmatched", "match_rule": "", "suggested_entry_id": row.entry_id}
         connection.execute(
             update(_P).where(_P.c.id == payment_id).values(**values, difference="difference.unidentified")
@@ -202,7 +202,7 @@ def ignore(house: House, payment_id: int, actor: str, reason: str) -> None:
     with house.database.write() as connection:
         row = _payment(connection, payment_id)
         _refuse_posted(row)
-        _move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, None)
+        move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, None)
         connection.execute(update(_P).where(_P.c.id == payment_id).values(state="ignored", entry_id=None))
         audit.record(
             connection, row.creditor_id, house.now(), actor, "payment.ignored", "payment", payment_id, reason=reason
@@ -317,7 +317,7 @@ def _difference(row: Any, invoice: Any) -> str:
     return "difference.our_balance_lower" if lower else "difference.our_balance_higher"
 
 
-def _move_agency_paid(connection: Connection, row: Any, before: int | None, after: int | None) -> None:
+def move_agency_paid(connection: Connection, row: Any, before: int | None, after: int | None) -> None:
     """Keep the agency balance in step with which claim a payment counts on (R-VL-08)."""
     signed = -row.principal_minor if row.is_reversal or row.direction == "debit" else row.principal_minor
     for entry_id, change in ((before, -signed), (after, signed)):

@@ -289,6 +289,25 @@ def test_r_pm_11_a_reversal_opens_the_invoice_again(fjord, how):
     assert (evening.sent, evening.held) == (set(), {})
 
 
+@pytest.mark.rule("R-PM-11")
+@pytest.mark.parametrize("first_file", [0, 1])
+def test_r_pm_11_the_order_in_which_the_files_are_read_is_no_fact(fjord, first_file):
+    """A worker killed over the payment's file reads it after its neighbour, the reversal's."""
+    at_agency(fjord, ("1", 1250), ("2", 500))
+    agency = fjord.far.agency
+    paid = fjord.far.pay("1", 1250)
+    files = [agency.download / agency.write_payments(fjord.clock())]
+    fjord.clock.advance(days=1)
+    agency.reverse(paid, fjord.clock().date())
+    files.append(agency.download / agency.write_payments(fjord.clock()))
+    for file in (files[first_file], files[1 - first_file]):
+        fjord.take_file(file.name, file.read_bytes())
+    (reversal,) = fjord.payments(is_reversal=True)
+    assert (reversal.state, reversal.match_rule, reversal.difference) == ("proposed", "reversal", "payment.reversal")
+    assert reversal.entry_id == fjord.entry_id("1")
+    assert fjord.agency_balance("1") == 1250
+
+
 # --- what a person does with a row ------------------------------------------------------------------------------------
 
 

@@ -113,6 +113,13 @@ class IncomingPayment(_PaymentColumns, Base):
             sqlite_where=text("key <> ''"),
             postgresql_where=text("key <> ''"),
         ),
+        Index(
+            "ix_incoming_payment_reverses_key",
+            "creditor_id",
+            "reverses_key",
+            sqlite_where=text("reverses_key <> ''"),
+            postgresql_where=text("reverses_key <> ''"),
+        ),
         Index("ix_incoming_payment_creditor_id_state_id", "creditor_id", "state", "id"),
         Index("ix_incoming_payment_entry_id", "entry_id"),
         Index("ix_incoming_payment_creditor_id_reference", "creditor_id", "reference"),

@@ -519,6 +519,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_incoming_payment_creditor_id_reference', ['creditor_id', 'reference'], unique=False)
         batch_op.create_index('ix_incoming_payment_creditor_id_state_id', ['creditor_id', 'state', 'id'], unique=False)
         batch_op.create_index('ix_incoming_payment_entry_id', ['entry_id'], unique=False)
+        batch_op.create_index('ix_incoming_payment_reverses_key', ['creditor_id', 'reverses_key'], unique=False, sqlite_where=sa.text("reverses_key <> ''"), postgresql_where=sa.text("reverses_key <> ''"))
         batch_op.create_index('uq_incoming_payment_key', ['creditor_id', 'key'], unique=True, sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
 
     op.create_table('run_hold',
@@ -539,6 +540,7 @@ def downgrade() -> None:
     op.drop_table('run_hold')
     with op.batch_alter_table('incoming_payment', schema=None) as batch_op:
         batch_op.drop_index('uq_incoming_payment_key', sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
+        batch_op.drop_index('ix_incoming_payment_reverses_key', sqlite_where=sa.text("reverses_key <> ''"), postgresql_where=sa.text("reverses_key <> ''"))
         batch_op.drop_index('ix_incoming_payment_entry_id')
         batch_op.drop_index('ix_incoming_payment_creditor_id_state_id')
         batch_op.drop_index('ix_incoming_payment_creditor_id_reference')

@@ -1,0 +1,61 @@
+"""Reversals of payments follow the payment they take back, whichever of the two was read first (R-PM-11).
+
+Files of one mailbox may be read in any order: a worker that died gives its file back later than its neighbour's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, and_, select, update
+
+from gateway.db.bulk import table_of
+from gateway.db.tables import IncomingPayment, StagedPayment
+from gateway.services.posting import move_agency_paid
+
+_S = table_of(StagedPayment)
+_P = table_of(IncomingPayment)
+_PLACED_BY_PEOPLE = "person"
+
+
+def place_staged(connection: Connection, file: Any) -> None:
+    """Put each staged reversal where the payment it takes back went, if that one was read before."""
+    same = and_(_P.c.creditor_id == file.creditor_id, _P.c.currency == _S.c.currency)
+    before = and_(same, _P.c.key == _S.c.reverses_key)
+    connection.execute(
+        update(_S)
+        .where(_S.c.file_id == file.id, _S.c.reverses_key != "", before, _P.c.entry_id.is_not(None))
+        .values(entry_id=_P.c.entry_id, match_rule="reversal", difference="")
+    )
+
+
+def place_waiting(connection: Connection, file: Any) -> None:
+    """Put each unposted reversal where the payment went that *file* has just told of; a person's own match stays.
+
+    The agency balance follows for reversals of earlier files; those of *file* itself are counted with it.
+    """
+    original, back = _P.alias("original"), _P.alias("back")
+    taken_back = and_(
+        original.c.creditor_id == back.c.creditor_id,
+        original.c.key == back.c.reverses_key,
+        original.c.currency == back.c.currency,
+    )
+    waiting = (
+        select(*back.columns, original.c.entry_id.label("place"))
+        .join(original, taken_back)
+        .where(
+            back.c.creditor_id == file.creditor_id,
+            back.c.reverses_key != "",
+            back.c.state.in_(("proposed", "unmatched")),
+            back.c.match_rule.not_in(("reversal", _PLACED_BY_PEOPLE)),
+            back.c.posts,
+            original.c.file_id == file.id,
+            original.c.entry_id.is_not(None),
+        )
+    )
+    for row in connection.execute(waiting).all():
+        if row.file_id != file.id:
+            move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, row.place)
+        values = {"entry_id": row.place, "match_rule": "reversal", "suggested_entry_id": None}
+        changed = update(_P).where(_P.c.id == row.id)
+        connection.execute(changed.values(**values, state="proposed", difference="payment.reversal"))
