@@ -95,6 +95,7 @@ def sent_claims(connection: Connection, entry_ids: Sequence[int], creditor_ids: 
             Claim.agreement_id,
             Claim.state,
             Claim.case_number,
+            Claim.reminder_number,
             Claim.told_minor,
             Claim.agency_paid_minor,
             Claim.first_sent_at,

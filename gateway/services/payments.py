@@ -181,7 +181,7 @@ def _drop_known(connection: Connection, file: Any) -> list[Finding]:
 def _match(connection: Connection, file: Any, agreement: Agreement) -> None:
     """Try the steps of R-OP-08 in order; two candidates at one step always mean a person."""
     mine = and_(_C.c.agreement_id == agreement.agreement_id, _S.c.currency == agreement.currency)
-    by_case = _candidates(file, _C.c.entry_id, and_(mine, _C.c.case_number == _S.c.case_number, _S.c.case_number != ""))
+    by_case = _candidates(file, _C.c.entry_id, and_(mine, _C.c.case_number == _S.c.case_number, _C.c.case_number != ""))
     by_claim = _candidates(file, _C.c.entry_id, and_(mine, _C.c.claim_id == _S.c.claim_ref, _S.c.claim_ref != ""))
     invoice = and_(_E.c.creditor_id == file.creditor_id, _E.c.kind == "invoice", _E.c.currency == _S.c.currency)
     by_reference = _candidates(

@@ -52,12 +52,16 @@ class PlanContext:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One group with its verdict; *customer* and *claim* are rows (claim None while the agency has none)."""
+    """One group with its verdict; *customer* and *claim* are rows (claim None while the agency has none).
+
+    *reminder_number* is the one the invoice has already (R-LK-05), empty when it was never given one.
+    """
 
     verdict: Verdict
     customer: Any
     rows: Mapping[int, Any]
     claim: Any
+    reminder_number: str
 
 
 def context(house: House, connection: Connection, agreement_id: int, cut: datetime | None = None) -> PlanContext:
@@ -125,6 +129,7 @@ def judged_groups(connection: Connection, ctx: PlanContext, *, are_known: bool) 
     stream = connection.execute(_query(ctx, are_known).execution_options(stream_results=True, yield_per=BATCH_ROWS))
     cards = connection.execute(_cards(ctx, are_known).execution_options(stream_results=True, yield_per=BATCH_ROWS))
     former = _former(connection, ctx) if are_known else {}
+    numbers = {} if are_known else _numbers_elsewhere(connection, ctx)
     card = None
     with closing(stream), closing(cards):  # PostgreSQL keeps a cursor per stream, also when the reader stops early
         for group_id, rows in groupby(stream, key=attrgetter("plan_group")):
@@ -132,22 +137,26 @@ def judged_groups(connection: Connection, ctx: PlanContext, *, are_known: bool) 
             while card is None or card.card_id != entries[0].card_id:
                 card = next(cards)  # both streams are in the order of the cards
             rules = _for_customer(ctx.rules, card, lonely, misdirected.get(group_id, ""))
-            yield _judged(group_id, entries, card, rules)
+            yield _judged(group_id, entries, card, rules, numbers)
 
 
-def _judged(group_id: int, entries: list[Any], card: Any, rules: Rules) -> Judged:
+def _judged(group_id: int, entries: list[Any], card: Any, rules: Rules, numbers: Mapping[int, str]) -> Judged:
     members = [Member(*row[:_MEMBER_WIDTH]) for row in entries]
     verdict = judge(group_id, members, rules)
     rows = {row[0]: row for row in entries}  # a row begins with its member's entry id
     invoice = verdict.invoice
-    claim = rows[invoice.entry_id] if invoice and rows[invoice.entry_id].claim_id else None
+    claim, number = None, ""
+    if invoice:
+        row = rows[invoice.entry_id]
+        claim = row if row.claim_id else None
+        number = row.claim_number or numbers.get(invoice.entry_id) or row.reminder_number
     if invoice and claim and verdict.items and not verdict.sends_invoice:
         expected = told_by_items(invoice, members, verdict)
         if expected != claim.told_minor + verdict.told_minor:
             values = {"ours": expected, "told": claim.told_minor + verdict.told_minor}
             verdict.holds += [Hold(item.member.entry_id, "claim.balance_differs", values) for item in verdict.items]
             verdict.items = []
-    return Judged(verdict, card, rows, claim)
+    return Judged(verdict, card, rows, claim, number)
 
 
 def _for_customer(rules: Rules, row: Any, lonely: set[int], misdirected: str) -> Rules:
@@ -303,6 +312,7 @@ def _with_facts(query: Select[Any], agreement_id: int, customer_id: ColumnElemen
             _CARD.c.id.label("card_id"),
             claim.c.claim_id,
             claim.c.case_number,
+            claim.c.reminder_number.label("claim_number"),
             claim.c.told_minor,
             claim.c.state.label("claim_state"),
         )
@@ -343,6 +353,18 @@ def _is_elsewhere(ctx: PlanContext, group: ColumnElement[int]) -> ColumnElement[
         .where(invoice.c.group_id == group, ~mine)
         .exists()
     )
+
+
+def _numbers_elsewhere(connection: Connection, ctx: PlanContext) -> dict[int, str]:
+    """Return the reminder numbers that pending invoices got for another agency: a number stays for ever (R-LK-05)."""
+    claim, invoice, pending = table_of(Claim), table_of(LedgerEntry), table_of(Pending)
+    query = (
+        select(claim.c.entry_id, claim.c.reminder_number)
+        .join(invoice, invoice.c.id == claim.c.entry_id)
+        .join(pending, and_(pending.c.group_id == invoice.c.group_id, pending.c.agreement_id != claim.c.agreement_id))
+        .where(pending.c.agreement_id == ctx.agreement.agreement_id)
+    )
+    return {row.entry_id: row.reminder_number for row in connection.execute(query)}
 
 
 def _misdirected(connection: Connection, ctx: PlanContext) -> dict[int, str]:

@@ -79,7 +79,7 @@ class Tally:
                 self._hold_misfit(judged)
             self.noted(judged)
             if invoice and judged.verdict.goes:
-                number = self.numbering.of(judged.rows[invoice.entry_id])
+                number = self.numbering.of(judged)
                 claim = sealing.to_claim(self.house, judged, number, self._cards, self._zone)
                 self.going(judged, claim)
                 yield invoice.entry_id, claim
@@ -335,7 +335,8 @@ class Run(Tally):
 
     def _close(self, envelopes: Sequence[int]) -> RunResult:
         refresh_statistics(self.connection, self.counts["invoices"] + self.counts["items"], Claim, TransferItem)
-        self._keep_reminder_numbers()
+        creditor = update(Creditor).where(Creditor.id == self.ctx.agreement.creditor_id)
+        self.connection.execute(creditor.values(next_reminder_number=self.numbering.next_number))
         self._clear_pending()
         counts = self.counts
         self.connection.execute(
@@ -362,20 +363,6 @@ class Run(Tally):
             **facts,
         )
         return RunResult(self.run_id, **counts, envelope_ids=tuple(envelopes), holds=self.codes)
-
-    def _keep_reminder_numbers(self) -> None:
-        """Give each invoice its number for ever (R-LK-05, A-13) and move the creditor's counter on."""
-        mine = and_(Claim.entry_id == LedgerEntry.id, Claim.agreement_id == self.agreement_id)
-        number = select(Claim.reminder_number).where(mine).scalar_subquery()
-        sent = select(TransferItem.entry_id).where(TransferItem.run_id == self.run_id, TransferItem.kind == "invoice")
-        self.connection.execute(
-            update(LedgerEntry)
-            .where(LedgerEntry.id.in_(sent), LedgerEntry.reminder_number == "")
-            .values(reminder_number=number)
-            .execution_options(synchronize_session=False)
-        )
-        creditor = update(Creditor).where(Creditor.id == self.ctx.agreement.creditor_id)
-        self.connection.execute(creditor.values(next_reminder_number=self.numbering.next_number))
 
     def _clear_pending(self) -> None:
         """Forget the groups that are settled; those held or too late are looked at again tomorrow."""

@@ -106,10 +106,10 @@ class Numbering:
 
     next_number: int
 
-    def of(self, row: Any) -> str:
-        """Return an invoice's reminder number, a new one if it has none."""
-        if row.reminder_number:
-            return str(row.reminder_number)
+    def of(self, judged: Judged) -> str:
+        """Return the invoice's reminder number, a new one if it has none."""
+        if judged.reminder_number:
+            return judged.reminder_number
         self.next_number += 1
         return str(self.next_number - 1)
 

@@ -94,19 +94,24 @@ def _states(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, 
 
 def _state(row: Row[Any], claims: list[dict[str, Any]]) -> dict[str, Any]:
     entry: LedgerEntry = row[0]
-    kept = ("external_id", "source", "number", "currency", "payment_reference", "order_status", "reminder_number")
-    return {name: getattr(entry, name) for name in (*kept, "do_not_transfer", "hold_code", "amount_minor")} | {
-        "customer": row.customer,
-        "customer_number": row.customer_number,
-        "customer_do_not_transfer": row.customer_do_not_transfer,
-        "amount": format_minor(entry.amount_minor, entry.currency),
-        "open_amount": format_minor(entry.open_minor, entry.currency),
-        "open_amount_minor": entry.open_minor,
-        "booked": _iso(entry.booked),
-        "due": _iso(entry.due),
-        "closed_at": _iso(entry.closed_at),
-        "claims": claims,
-    }
+    kept = ("external_id", "source", "number", "currency", "payment_reference", "order_status")
+    given = [claim["reminder_number"] for claim in claims]  # one number for ever, whichever agency was told it first
+    return (
+        {"reminder_number": next(iter(given), entry.reminder_number)}
+        | {name: getattr(entry, name) for name in (*kept, "do_not_transfer", "hold_code", "amount_minor")}
+        | {
+            "customer": row.customer,
+            "customer_number": row.customer_number,
+            "customer_do_not_transfer": row.customer_do_not_transfer,
+            "amount": format_minor(entry.amount_minor, entry.currency),
+            "open_amount": format_minor(entry.open_minor, entry.currency),
+            "open_amount_minor": entry.open_minor,
+            "booked": _iso(entry.booked),
+            "due": _iso(entry.due),
+            "closed_at": _iso(entry.closed_at),
+            "claims": claims,
+        }
+    )
 
 
 def _claims(connection: Connection, currencies: Mapping[int, str]) -> dict[int, list[dict[str, Any]]]:
@@ -120,7 +125,7 @@ def _claims(connection: Connection, currencies: Mapping[int, str]) -> dict[int, 
     found: dict[int, list[dict[str, Any]]] = {}
     for row in connection.execute(query):
         balance = format_minor(row.told_minor - row.agency_paid_minor, currencies[row.entry_id])
-        kept = ("display_name", "client_number", "claim_id", "case_number", "state", "agency_state")
+        kept = ("display_name", "client_number", "claim_id", "reminder_number", "case_number", "state", "agency_state")
         shown = {name: getattr(row, name) for name in kept}
         shown |= {"agency": row.agency_key, "agency_balance": balance, "first_sent_at": _iso(row.first_sent_at)}
         found.setdefault(row.entry_id, []).append(shown)

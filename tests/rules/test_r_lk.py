@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 from sqlalchemy import insert
 
+from gateway.db.ledger_sql import queue_groups
 from gateway.db.tables import Claim, Creditor, LedgerEntry
 from gateway.domain.ledger import EntryKind
 from gateway.errors import DataError, NotFound, Refused
@@ -69,7 +70,7 @@ def test_t_lk_2_wrong(fjord):
     assert evening.held == {name: {"group.several_invoices"} for name in MIXED}
     (hold,) = [h for h in fjord.preview().held if h.number == "100002"]
     assert hold.values["numbers"] == f"100001, 100002, 100003, {fjord.entry_id('152')}"
-    assert fjord.entry("100002").reminder_number == "209"
+    assert fjord.reminder_number("100002") == "209"
 
 
 @pytest.mark.rule("R-LK-04", "R-LS-08", "T-LK-3")
@@ -287,17 +288,40 @@ def test_r_lk_05_reminder_numbers_are_unique_never_reused_and_never_changed(fjor
     fjord.customer()
     for number in ("1", "2", "3"):
         fjord.invoice(number, 100)
-    assert fjord.entry("1").reminder_number == "", "not before it leaves the house"
+    assert fjord.reminder_number("1") == "", "not before it leaves the house"
     fjord.use_factoring()
     marks.mark_invoice(fjord.house, fjord.entry_id("2"), True, ACTOR)
     fjord.evening()
     marks.mark_invoice(fjord.house, fjord.entry_id("2"), False, ACTOR)
-    first = {name: fjord.entry(name).reminder_number for name in ("1", "3")}
+    first = {name: fjord.reminder_number(name) for name in ("1", "3")}
     fjord.evening()
-    assert {name: fjord.entry(name).reminder_number for name in ("1", "3")} == first
-    numbers = {fjord.entry(name).reminder_number for name in ("1", "2", "3")}
+    assert {name: fjord.reminder_number(name) for name in ("1", "3")} == first
+    numbers = {fjord.reminder_number(name) for name in ("1", "2", "3")}
     assert len(numbers) == 3
-    assert all(fjord.claim(name).reminder_number == fjord.entry(name).reminder_number for name in "123")
+    assert all(fjord.claim(name).reminder_number for name in "123")
+
+
+@pytest.mark.rule("R-LK-05")
+def test_r_lk_05_the_number_stays_when_another_agency_gets_the_invoice(house, clock, tmp_path):
+    world = World(house, clock, tmp_path, "lowell").start()
+    world.customer()
+    world.invoice("1", 100)
+    world.invoice("2", 100)
+    world.evening()
+    old = world.agreement_id
+    given = {name: world.claim(name).reminder_number for name in ("1", "2")}
+    new = world.agree("intrum", client_number="4712", may_create_cases=False)
+    agreements.activate(house, new, ACTOR)
+    agreements.change_agreement(house, old, {"may_create_cases": False}, ACTOR)
+    agreements.change_agreement(house, new, {"may_create_cases": True}, ACTOR)
+    with house.database.write() as connection:
+        connection.execute(Claim.__table__.update().values(state="rejected"))
+        queue_groups(connection, world.creditor_id, {world.entry("1").group_id, world.entry("2").group_id}, clock())
+    world.agreement_id = new
+    world.invoice("3", 100)
+    assert world.evening().sent == {"1", "2", "3"}
+    assert {name: world.claim(name).reminder_number for name in ("1", "2")} == given
+    assert world.claim("3").reminder_number not in given.values()
 
 
 @pytest.mark.rule("R-LK-05")
@@ -309,8 +333,8 @@ def test_r_lk_05_a_given_number_is_never_given_to_another_invoice(fjord):
     fjord.invoice("1", 100)
     fjord.invoice("2", 100, reminder_number="208")
     fjord.evening()
-    assert fjord.entry("2").reminder_number == "208"
-    assert fjord.entry("1").reminder_number not in {"", "208"}
+    assert fjord.reminder_number("2") == "208"
+    assert fjord.reminder_number("1") not in {"", "208"}
 
 
 @pytest.mark.rule("R-LK-08")

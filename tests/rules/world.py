@@ -278,6 +278,11 @@ class World:
             )
             return connection.execute(query).one_or_none()
 
+    def reminder_number(self, name: str) -> str:
+        """The number an agency was told, else the one that the source gave."""
+        claim = self.claim(name)
+        return claim.reminder_number if claim else self.entry(name).reminder_number
+
     def agency_balance(self, name: str) -> float:
         claim = self.claim(name)
         return (claim.told_minor - claim.agency_paid_minor) / 100

@@ -331,7 +331,7 @@ class TestReading:
         assert (found["number"], found["customer"], found["customer_number"]) == ("1001", "c-1", "10001")
         assert found["claims"] == [
             {
-                "agency": "lowell", "display_name": "Lowell", "client_number": "0042", "claim_id": "K1",
+                "agency": "lowell", "display_name": "Lowell", "client_number": "0042", "claim_id": "K1", "reminder_number": "7",
                 "case_number": "S-99", "state": "accepted", "agency_state": "open", "agency_balance": "1000.00",
                 "first_sent_at": "2026-11-23T16:30:00+00:00",
             }

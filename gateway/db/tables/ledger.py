@@ -171,5 +171,6 @@ class LedgerEntry(Base):
     do_not_transfer_at: Mapped[datetime | None]
     judged_payment_by: Mapped[str] = mapped_column(default="")
     reminder_number: Mapped[str] = mapped_column(default="")
+    """What the accounting system gave; the number an agency was told stands in its claim and goes before it."""
     received_at: Mapped[datetime]
     content_hash: Mapped[str]

@@ -11,6 +11,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from gateway.db.tables.base import Base, drawn_id, given_id
 
 
+CLUSTERED = {"sqlite_with_rowid": False}
+"""SQLite keeps the rows in the tree of their key: half the pages to write for tables that an evening fills."""
+
+
 class Pending(Base):
     """A link group that the next run of an agreement must look at.
 
@@ -18,6 +22,7 @@ class Pending(Base):
     """
 
     __tablename__ = "pending"
+    __table_args__ = CLUSTERED
     agreement_id: Mapped[int] = mapped_column(primary_key=True)
     group_id: Mapped[int] = mapped_column(primary_key=True)
     queued_at: Mapped[datetime]
@@ -86,10 +91,17 @@ class Claim(Base):
     __tablename__ = "claim"
     __table_args__ = (
         UniqueConstraint("agreement_id", "claim_id"),
-        Index("ix_claim_case_number", "agreement_id", "case_number"),
+        Index(
+            "ix_claim_case_number",
+            "agreement_id",
+            "case_number",
+            sqlite_where=text("case_number <> ''"),
+            postgresql_where=text("case_number <> ''"),
+        ),
         CheckConstraint(
             "state in ('sealed', 'delivered', 'accepted', 'rejected', 'withdrawn', 'closed')", name="state"
         ),
+        CLUSTERED,
     )
     agreement_id: Mapped[int] = mapped_column(primary_key=True)
     entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"), primary_key=True)
@@ -108,7 +120,8 @@ class TransferItem(Base):
     """One object in one sealed file. The current item of an entry says what the agency knows of it.
 
     *version* counts what was sent about the same entry: a rejected item goes again, an unlinked one is taken back, each
-    as a new version with an item id of its own, made of both.
+    as a new version with an item id of its own, made of both. The key begins with the claim, because that is how its
+    items are read; one index less is a tenth of what an evening costs.
     """
 
     __tablename__ = "transfer_item"
@@ -122,15 +135,15 @@ class TransferItem(Base):
             postgresql_where=text("is_current"),
         ),
         Index("ix_transfer_item_envelope_id", "envelope_id", "item_id"),
-        Index("ix_transfer_item_claim", "agreement_id", "claim_entry_id"),
         CheckConstraint("state in ('sealed', 'accepted', 'rejected')", name="state"),
+        CLUSTERED,
     )
     agreement_id: Mapped[int] = mapped_column(primary_key=True)
+    claim_entry_id: Mapped[int] = mapped_column(primary_key=True)
     entry_id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True)
     run_id: Mapped[int]
     envelope_id: Mapped[int | None]
-    claim_entry_id: Mapped[int]
     item_id: Mapped[str]
     kind: Mapped[str]
     direction: Mapped[str]

@@ -79,7 +79,8 @@ def upgrade() -> None:
     sa.Column('agreement_id', sa.BigInteger(), nullable=False),
     sa.Column('group_id', sa.BigInteger(), nullable=False),
     sa.Column('queued_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('agreement_id', 'group_id', name=op.f('pk_pending'))
+    sa.PrimaryKeyConstraint('agreement_id', 'group_id', name=op.f('pk_pending')),
+    sqlite_with_rowid=False
     )
     op.create_table('role',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -123,11 +124,11 @@ def upgrade() -> None:
     )
     op.create_table('transfer_item',
     sa.Column('agreement_id', sa.BigInteger(), nullable=False),
+    sa.Column('claim_entry_id', sa.BigInteger(), nullable=False),
     sa.Column('entry_id', sa.BigInteger(), nullable=False),
     sa.Column('version', sa.BigInteger(), nullable=False),
     sa.Column('run_id', sa.BigInteger(), nullable=False),
     sa.Column('envelope_id', sa.BigInteger(), nullable=True),
-    sa.Column('claim_entry_id', sa.BigInteger(), nullable=False),
     sa.Column('item_id', sa.String(), nullable=False),
     sa.Column('kind', sa.String(), nullable=False),
     sa.Column('direction', sa.String(), nullable=False),
@@ -138,10 +139,10 @@ def upgrade() -> None:
     sa.Column('reason_code', sa.String(), nullable=False),
     sa.Column('reason_text', sa.String(), nullable=False),
     sa.CheckConstraint("state in ('sealed', 'accepted', 'rejected')", name=op.f('ck_transfer_item_state')),
-    sa.PrimaryKeyConstraint('agreement_id', 'entry_id', 'version', name=op.f('pk_transfer_item'))
+    sa.PrimaryKeyConstraint('agreement_id', 'claim_entry_id', 'entry_id', 'version', name=op.f('pk_transfer_item')),
+    sqlite_with_rowid=False
     )
     with op.batch_alter_table('transfer_item', schema=None) as batch_op:
-        batch_op.create_index('ix_transfer_item_claim', ['agreement_id', 'claim_entry_id'], unique=False)
         batch_op.create_index('ix_transfer_item_envelope_id', ['envelope_id', 'item_id'], unique=False)
         batch_op.create_index('uq_transfer_item_current', ['agreement_id', 'entry_id'], unique=True, sqlite_where=sa.text('is_current'), postgresql_where=sa.text('is_current'))
 
@@ -322,6 +323,19 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_inbound_file')),
     sa.UniqueConstraint('agreement_id', 'sha256', name=op.f('uq_inbound_file_agreement_id_sha256'))
     )
+    op.create_table('kept_answer',
+    sa.Column('api_key_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('idempotency_key', sa.String(), nullable=False),
+    sa.Column('fingerprint', sa.String(), nullable=False),
+    sa.Column('claimed_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.Column('status', sa.BigInteger(), nullable=True),
+    sa.Column('body_encrypted', sa.LargeBinary(), nullable=True),
+    sa.ForeignKeyConstraint(['api_key_id'], ['api_key.id'], name=op.f('fk_kept_answer_api_key_id')),
+    sa.PrimaryKeyConstraint('api_key_id', 'idempotency_key', name=op.f('pk_kept_answer'))
+    )
+    with op.batch_alter_table('kept_answer', schema=None) as batch_op:
+        batch_op.create_index('ix_kept_answer_claimed_at', ['claimed_at'], unique=False)
+
     op.create_table('ledger_entry',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('creditor_id', sa.BigInteger(), nullable=False),
@@ -383,6 +397,16 @@ def upgrade() -> None:
         batch_op.create_index('ix_ledger_entry_payment_reference', ['creditor_id', 'payment_reference'], unique=False, sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
         batch_op.create_index('ix_ledger_entry_unlinked_credit', ['creditor_id', 'customer_id'], unique=False, sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
 
+    op.create_table('mailbox_file',
+    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('name', sa.String(), nullable=False),
+    sa.Column('stamp', sa.String(), nullable=False),
+    sa.Column('sha256', sa.String(), nullable=False),
+    sa.Column('fetched_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.Column('proven_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_mailbox_file_agreement_id')),
+    sa.PrimaryKeyConstraint('agreement_id', 'name', name=op.f('pk_mailbox_file'))
+    )
     op.create_table('transfer_run',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -425,10 +449,11 @@ def upgrade() -> None:
     sa.CheckConstraint("state in ('sealed', 'delivered', 'accepted', 'rejected', 'withdrawn', 'closed')", name=op.f('ck_claim_state')),
     sa.ForeignKeyConstraint(['entry_id'], ['ledger_entry.id'], name=op.f('fk_claim_entry_id')),
     sa.PrimaryKeyConstraint('agreement_id', 'entry_id', name=op.f('pk_claim')),
-    sa.UniqueConstraint('agreement_id', 'claim_id', name=op.f('uq_claim_agreement_id_claim_id'))
+    sa.UniqueConstraint('agreement_id', 'claim_id', name=op.f('uq_claim_agreement_id_claim_id')),
+    sqlite_with_rowid=False
     )
     with op.batch_alter_table('claim', schema=None) as batch_op:
-        batch_op.create_index('ix_claim_case_number', ['agreement_id', 'case_number'], unique=False)
+        batch_op.create_index('ix_claim_case_number', ['agreement_id', 'case_number'], unique=False, sqlite_where=sa.text("case_number <> ''"), postgresql_where=sa.text("case_number <> ''"))
 
     op.create_table('envelope',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
@@ -549,7 +574,7 @@ def downgrade() -> None:
     op.drop_table('inbound_arrival')
     op.drop_table('envelope')
     with op.batch_alter_table('claim', schema=None) as batch_op:
-        batch_op.drop_index('ix_claim_case_number')
+        batch_op.drop_index('ix_claim_case_number', sqlite_where=sa.text("case_number <> ''"), postgresql_where=sa.text("case_number <> ''"))
 
     op.drop_table('claim')
     op.drop_table('webhook_message')
@@ -557,6 +582,7 @@ def downgrade() -> None:
         batch_op.drop_index('uq_transfer_run_evening', sqlite_where=sa.text("kind = 'evening'"), postgresql_where=sa.text("kind = 'evening'"))
 
     op.drop_table('transfer_run')
+    op.drop_table('mailbox_file')
     with op.batch_alter_table('ledger_entry', schema=None) as batch_op:
         batch_op.drop_index('ix_ledger_entry_unlinked_credit', sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
         batch_op.drop_index('ix_ledger_entry_payment_reference', sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
@@ -569,6 +595,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_ledger_entry_amount_minor', sqlite_where=sa.text("kind = 'invoice'"), postgresql_where=sa.text("kind = 'invoice'"))
 
     op.drop_table('ledger_entry')
+    with op.batch_alter_table('kept_answer', schema=None) as batch_op:
+        batch_op.drop_index('ix_kept_answer_claimed_at')
+
+    op.drop_table('kept_answer')
     op.drop_table('inbound_file')
     op.drop_table('customer_check')
     op.drop_table('counter')
@@ -590,7 +620,6 @@ def downgrade() -> None:
     with op.batch_alter_table('transfer_item', schema=None) as batch_op:
         batch_op.drop_index('uq_transfer_item_current', sqlite_where=sa.text('is_current'), postgresql_where=sa.text('is_current'))
         batch_op.drop_index('ix_transfer_item_envelope_id')
-        batch_op.drop_index('ix_transfer_item_claim')
 
     op.drop_table('transfer_item')
     op.drop_table('staged_payment')
