@@ -24,7 +24,7 @@ from admin.language import language
 from admin.paging import PAGE_ROWS
 from admin.texts import counted, text
 from gateway.db.tables import Base
-from gateway.domain.reasons import remedy, sentence
+from gateway.domain.reasons import remedy, sentence, told
 from gateway.errors import DataError, NotFound, Refused
 from gateway.services.house import House
 
@@ -51,7 +51,10 @@ def act(url: str, name: str) -> Callable[[View], View]:
             except Refused as error:
                 flash(refusal(error), "danger")
             except DataError as error:
-                flash(text(language(), "error.refused", why=str(error)), "danger")
+                flash(
+                    text(language(), "error.refused", why=told(error.args[0] if error.args else "", language())),
+                    "danger",
+                )
             return go_back(self)
 
         guarded._panel_act = name  # type: ignore[attr-defined]  # noqa: SLF001  # read by _Closed._handle_view

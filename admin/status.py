@@ -52,6 +52,7 @@ TASK: Mapping[str, Pill] = {
     "done": Pill("ok", "check", "state.done"),
     "failed": Pill("alarm", "cross", "state.failed"),
     "in_doubt": Pill("alarm", "warning", "state.in_doubt"),
+    "stopped": Pill("alarm", "cross", "state.stopped"),
 }
 ITEM: Mapping[str, Pill] = {
     "sealed": Pill("calm", "clock", "state.no_answer"),

@@ -32,8 +32,8 @@ from gateway.domain.exchange import (
     Seal,
     Sink,
     Totals,
-    Transport,
 )
+from gateway.domain.transport import Transport
 from gateway.errors import GatewayError, HookNotSupported, PluginError
 from gateway.hookspecs import ENTRY_POINT_GROUP, PROJECT, AgencyHooks
 
@@ -216,9 +216,10 @@ class _Counting:
         self._claims, self._are_new, self.totals = claims, are_new, Totals()
 
     def __iter__(self) -> Iterator[Claim]:
-        claims = items = debit = credit = charge = 0
+        claims = items = debit = credit = charge = instructions = 0
         for claim in self._claims:
             claims += 1
+            instructions += len(claim.instructions)
             if self._are_new:
                 debit += claim.original_minor
             for item in claim.items:
@@ -230,7 +231,7 @@ class _Counting:
                 else:
                     credit += item.amount_minor
             yield claim
-        self.totals = Totals(claims, items, debit, credit, charge)
+        self.totals = Totals(claims, items, debit, credit, charge, instructions)
 
 
 def add_totals(parts: Iterable[Totals]) -> Totals:

@@ -48,7 +48,7 @@ def open_house(settings: Settings, *, migrates: bool | None = None) -> House:
 
 
 def create_app(house: House | None = None, settings: Settings | None = None) -> Flask:
-    """Return the web application: REST API, webhooks, health page, panel.
+    """Return the web application: REST API, webhooks, health and metrics, panel.
 
     Without arguments everything comes from the environment, as ``wsgi.py`` wants it. Cookies, headers, tokens and
     error pages of the whole application are the panel's (`admin.register_panel`).
@@ -67,6 +67,7 @@ def create_app(house: House | None = None, settings: Settings | None = None) -> 
         MAX_CONTENT_LENGTH=settings.max_upload_bytes,
         TRUSTED_HOSTS=[*settings.trusted_hosts, settings.host],
         KRAVPORT_REDIS_URL=redis_url(settings),
+        KRAVPORT_METRICS_TOKEN=settings.metrics_token,
     )
     if settings.https:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]  # as Flask documents it

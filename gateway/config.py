@@ -18,6 +18,8 @@ from gateway.errors import ConfigurationError
 SECRET_KEY_CHARACTERS = 32
 """Shortest secret key taken: 32 characters of a random text are more than anybody can try."""
 
+_DAYS_MAX = 3660
+"""Ten years: longer than any law on bookkeeping asks."""
 
 _DEVELOPERS_OWN = {"KRAVPORT_CHROMIUM"}
 """Read by tools of developers only, not by the installation."""
@@ -114,6 +116,13 @@ class Settings:
         "1 behind a proxy that speaks HTTPS: cookies are then sent over HTTPS only, and one proxy's X-Forwarded-For "
         "and X-Forwarded-Proto are believed.",
     )
+    metrics_token: str = _setting(
+        "KRAVPORT_METRICS_TOKEN",
+        "",
+        _text,
+        "What `GET /metrics` wants as `Authorization: Bearer`; empty: it answers requests from this machine only.",
+        secret=True,
+    )
     web_threads: int = _setting("KRAVPORT_WEB_THREADS", "8", _number(1, 256), "Requests answered at the same time.")
     max_upload_bytes: int = _setting(
         "KRAVPORT_MAX_UPLOAD_BYTES",
@@ -136,6 +145,24 @@ class Settings:
     )
     tick_seconds: int = _setting(
         "KRAVPORT_TICK_SECONDS", "1", _number(1, 60), "How often the scheduler looks what is due."
+    )
+    keep_tasks_days: int = _setting(
+        "KRAVPORT_KEEP_TASKS_DAYS",
+        "90",
+        _number(7, _DAYS_MAX),
+        "How long done promises of the outbox are kept, in days. What is not done is never swept.",
+    )
+    keep_arrivals_days: int = _setting(
+        "KRAVPORT_KEEP_ARRIVALS_DAYS",
+        "400",
+        _number(30, _DAYS_MAX),
+        "How long it is kept that the same bytes arrived again, in days. The files themselves stay.",
+    )
+    keep_answers_days: int = _setting(
+        "KRAVPORT_KEEP_ANSWERS_DAYS",
+        "30",
+        _number(30, _DAYS_MAX),
+        "How long the answer to a request with an Idempotency-Key is given again, in days.",
     )
     log_format: str = _setting(
         "KRAVPORT_LOG_FORMAT",

@@ -28,8 +28,8 @@ from gateway.domain.exchange import (
     Seal,
     Sink,
     Totals,
-    Transport,
 )
+from gateway.domain.transport import Transport
 
 PROJECT = "kravport"
 ENTRY_POINT_GROUP = "kravport.agencies"
@@ -79,7 +79,10 @@ class AgencyHooks:
     def export_linked_items(
         self, claims: Iterable[Claim], agreement: Agreement, seal: Seal, sink: Sink
     ) -> tuple[Envelope, ...]:
-        """Write later items of claims the agency already has. Same contract as `export_invoice`."""
+        """Write later items of claims the agency already has. Same contract as `export_invoice`.
+
+        A claim may carry instructions of the kinds its layout names, also without items; they follow the items (R-OP-11).
+        """
         raise NotImplementedError
 
     @hookspec(firstresult=True)

@@ -28,8 +28,9 @@ from gateway.db.heartbeat import beat
 from gateway.db.outbox import Leased
 from gateway.errors import GatewayError
 from gateway.queueing import connect, queue
-from gateway.services import delivery, evening, inbound, schedule
+from gateway.services import delivery, evening, inbound, mailbox, retention, schedule
 from gateway.services.house import House
+from gateway.services.retention import Ages
 
 _log = structlog.get_logger()
 
@@ -37,6 +38,7 @@ WORKER_TTL_SECONDS = 30
 """RQ's own book-keeping of this worker; with the default of 420 s a dead worker is not noticed for minutes."""
 _RECONNECT_SECONDS = 1.0
 _BEAT_SECONDS = 5.0
+_SWEEP_SECONDS = 3600.0
 
 
 def handlers(house: House) -> Mapping[str, outbox.Handler]:
@@ -50,7 +52,7 @@ def handlers(house: House) -> Mapping[str, outbox.Handler]:
         "deliver": lambda task: delivery.deliver(house, task.ref_id),
         "read_back": lambda task: delivery.read_back(house, task.ref_id),
         "read": lambda task: inbound.process(house, task.ref_id),
-        "fetch": lambda task: _ignore(inbound.fetch(house, task.ref_id)),
+        "fetch": lambda task: _ignore(mailbox.fetch(house, task.ref_id)),
     }
 
 
@@ -237,12 +239,14 @@ class Scheduler:
     Args:
         house: of this process.
         tick_seconds: pause between two looks.
+        ages: how long finished book-keeping is kept.
     """
 
-    def __init__(self, house: House, tick_seconds: int) -> None:
-        self._house, self._tick_seconds = house, tick_seconds
+    def __init__(self, house: House, tick_seconds: int, ages: Ages) -> None:
+        self._house, self._tick_seconds, self._ages = house, tick_seconds, ages
         self._is_stopping = False
         self._last_beat = 0.0
+        self._next_sweep = 0.0
 
     def run(self) -> None:
         """Tick until a signal says stop."""
@@ -266,6 +270,16 @@ class Scheduler:
         if time.monotonic() - self._last_beat >= _BEAT_SECONDS:
             beat(self._house.database, "scheduler", self._house.now(), pid=os.getpid())
             self._last_beat = time.monotonic()
+        if time.monotonic() >= self._next_sweep:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """One batch between two ticks, so that an evening never waits for the broom; then an hour's rest."""
+        swept = retention.sweep(self._house, self._ages)
+        if swept:
+            _log.info("swept", rows=swept)
+        else:
+            self._next_sweep = time.monotonic() + _SWEEP_SECONDS
 
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._is_stopping = True

@@ -8,19 +8,18 @@ cannot have taken the file (``DeliveryError``); when the connection breaks while
 from __future__ import annotations
 
 import asyncio
-import builtins
 import os
 import stat
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import asyncssh
 import structlog
 
-from gateway.domain.exchange import Transport
+from gateway.domain.transport import Transport, Waiting
 from gateway.errors import DataError, DeliveryError, DeliveryInDoubt
 
 T = TypeVar("T")
@@ -30,7 +29,7 @@ CONNECT_SECONDS = 20
 SILENCE_SECONDS = 15
 """After this long without a sign of life the other end is asked for one; three unanswered end the connection."""
 SETTLE_SECONDS = 0.5
-"""A file whose size changes within this time is still being written and waits for the next look."""
+"""A file whose size or time changes within this time is still being written and waits for the next look."""
 BLOCK_BYTES = 1 << 22
 """Read and written at once; asyncssh cuts it into packets and keeps many of them in flight."""
 _NAME_BYTES_MAX = 200
@@ -77,13 +76,13 @@ class FolderTransport:
             raise DeliveryError(f"{name}: {error}") from error
         return self._rename(unfinished, name)
 
-    def list(self) -> builtins.list[str]:
-        """Return names of complete files waiting for us, oldest name first."""
+    def waiting(self) -> list[Waiting]:
+        """Return complete files waiting for us, in order of their names."""
         try:
-            before = self._sizes()
+            before = self._looks()
             if before:
                 time.sleep(SETTLE_SECONDS)
-            after = self._sizes()
+            after = self._looks()
         except OSError as error:
             raise DeliveryError(f"{self._download}: {error}") from error
         return _settled(before, after)
@@ -126,12 +125,12 @@ class FolderTransport:
             unfinished.unlink()
         return name
 
-    def _sizes(self) -> dict[str, int]:
+    def _looks(self) -> dict[str, _Look]:
         if not self._download.is_dir():
             return {}
         with os.scandir(self._download) as found:
             return {
-                entry.name: entry.stat().st_size
+                entry.name: _folder_look(entry.stat())
                 for entry in found
                 if entry.is_file(follow_symlinks=False) and _is_finished(entry.name)
             }
@@ -153,9 +152,9 @@ class SftpTransport:
         """Upload under a temporary name, compare the size, rename. The same bytes under that name count as delivered."""
         return self._talk(self._put(plain_name(filename), content, size))
 
-    def list(self) -> builtins.list[str]:
-        """Return names of complete files waiting for us, in order of their names."""
-        return self._talk(self._list())
+    def waiting(self) -> list[Waiting]:
+        """Return complete files waiting for us, in order of their names."""
+        return self._talk(self._waiting())
 
     def get(self, filename: str, into: BinaryIO) -> None:
         """Copy one waiting file into *into*."""
@@ -212,19 +211,19 @@ class SftpTransport:
                 if not ours:
                     return
 
-    async def _list(self) -> builtins.list[str]:
+    async def _waiting(self) -> list[Waiting]:
         async with self._connected() as client:
-            before = await self._sizes(client)
+            before = await self._looks(client)
             if before:
                 await asyncio.sleep(SETTLE_SECONDS)
-            return _settled(before, await self._sizes(client))
+            return _settled(before, await self._looks(client))
 
-    async def _sizes(self, client: asyncssh.SFTPClient) -> dict[str, int]:
+    async def _looks(self, client: asyncssh.SFTPClient) -> dict[str, _Look]:
         found = {}
         for entry in await client.readdir(self._download):
             name = entry.filename if isinstance(entry.filename, str) else entry.filename.decode("utf-8", "replace")
             if entry.attrs.type == asyncssh.FILEXFER_TYPE_REGULAR and _is_finished(name):
-                found[name] = entry.attrs.size or 0
+                found[name] = _sftp_look(entry.attrs)
         return found
 
     async def _get(self, path: str, into: BinaryIO) -> bool:
@@ -287,8 +286,26 @@ def _is_finished(name: str) -> bool:
     return True
 
 
-def _settled(before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
-    return sorted(name for name, size in after.items() if before.get(name) == size)
+class _Look(NamedTuple):
+    """What a mailbox says about a file at one moment."""
+
+    size: int
+    stamp: str
+
+
+def _settled(before: Mapping[str, _Look], after: Mapping[str, _Look]) -> list[Waiting]:
+    return [Waiting(name, look.stamp) for name, look in sorted(after.items()) if before.get(name) == look]
+
+
+def _folder_look(found: os.stat_result) -> _Look:
+    """The time of the last change of any kind and the number on disk: a replacement that keeps size and time shows."""
+    return _Look(found.st_size, f"{found.st_size}:{found.st_mtime_ns}:{found.st_ctime_ns}:{found.st_ino}")
+
+
+def _sftp_look(found: asyncssh.SFTPAttrs) -> _Look:
+    """Size and time of change, which most servers know to the second; a server that tells no time tells nothing."""
+    size, is_told = found.size or 0, found.size is not None and found.mtime is not None
+    return _Look(size, f"{size}:{found.mtime}:{found.mtime_ns or 0}" if is_told else "")
 
 
 def _needed(settings: Mapping[str, Any], name: str) -> str:

@@ -33,6 +33,7 @@ from gateway.domain.exchange import (
     Totals,
 )
 from gateway.domain.identifiers import masked
+from gateway.domain.instructions import Action
 from gateway.formats import kravport_sls
 from gateway.hookspecs import AgencyHooks, hookimpl
 
@@ -48,7 +49,7 @@ ABILITIES = (
 
 LIMITS = (
     kravport_sls.LABEL,
-    "Instructions (withdraw, hold, dispute), changed customer cards and invoice lines are not written yet.",
+    "Changed customer cards and invoice lines are not written yet.",
     "Payouts (Settlement) are checked while reading, but no ledger entry is made from them.",
 )
 
@@ -62,6 +63,8 @@ def layout_profile(*, needs_national_id: bool) -> LayoutProfile:
         series=kravport_sls.SERIES,
         unlink_has_message=True,
         needs_national_id=needs_national_id,
+        collection_needs_reminder=True,
+        instructions=frozenset(Action),
     )
 
 

@@ -36,6 +36,11 @@ def _frame(path: Path) -> None:
     """Add what is no mapped table: the source of ids, and how PostgreSQL is to store the tables that change most."""
     text = path.read_text().rstrip()
     text = "\n".join(line for line in text.splitlines() if not line.strip().startswith("# ###"))
+    # The draft is made on SQLite, where a truth value is a number; PostgreSQL takes none for one.
+    for number, truth in (("1", "true"), ("0", "false")):
+        text = text.replace(
+            f"sa.Boolean(), server_default=sa.text('{number}')", f"sa.Boolean(), server_default=sa.{truth}()"
+        )
     head, names = "import gateway.db.tables.base\n", "create_id_source, drop_id_source, tune_storage"
     text = text.replace(head, f"{head}from gateway.db.schema import {names}\n", 1)
     up, down = "def upgrade() -> None:\n", "def downgrade() -> None:\n"

@@ -121,11 +121,11 @@ def inbound_files(creditor_ids: Sequence[int]) -> Select[Any]:
     return (
         select(
             *InboundFile.__table__.columns,
-            Agreement.display_name,
+            func.coalesce(Agreement.display_name, "").label("display_name"),
             Creditor.name.label("creditor_name"),
             Creditor.time_zone,
         )
-        .join(Agreement, Agreement.id == InboundFile.agreement_id)
+        .outerjoin(Agreement, Agreement.id == InboundFile.agreement_id)
         .join(Creditor, Creditor.id == InboundFile.creditor_id)
         .where(InboundFile.creditor_id.in_(creditor_ids))
     )

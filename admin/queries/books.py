@@ -270,10 +270,18 @@ def waiting_payments(connection: Connection, creditor_ids: Sequence[int]) -> Wai
     p = IncomingPayment
     states: list[str] = []
     for state in ("proposed", "unmatched"):
-        query = select(p.state).where(p.creditor_id.in_(creditor_ids) if creditor_ids else false(), p.state == state)
+        mine = p.creditor_id.in_(creditor_ids) if creditor_ids else false()
+        query = select(p.state).where(mine, p.state == state, ~is_in_voucher_inbox(creditor_ids))
         states += connection.execute(query.limit(WAITING_MAX + 1)).scalars()
     total = min(len(states), WAITING_MAX)
     return Waiting(total, min(states.count("proposed"), WAITING_MAX), len(states) > WAITING_MAX)
+
+
+def is_in_voucher_inbox(creditor_ids: Sequence[int]) -> ColumnElement[bool]:
+    """Return the condition "comes to the voucher inbox instead of the list" (R-PM-12)."""
+    a = Agreement
+    mine = select(a.id).where(a.creditor_id.in_(creditor_ids), a.uses_voucher_inbox)
+    return func.coalesce(IncomingPayment.agreement_id.in_(mine), false())
 
 
 def payments(creditor_ids: Sequence[int]) -> Select[Any]:

@@ -11,7 +11,7 @@ from gateway.domain.exchange import AgencyProfile
 from gateway.errors import DataError
 
 VALUE_CHARACTERS_MAX = 2000
-FLAGS = ("posts_automatically", "may_create_cases", "treated_as_factoring")
+FLAGS = ("posts_automatically", "uses_voucher_inbox", "may_create_cases", "treated_as_factoring")
 TEXTS = ("display_name", "client_number", "payment_account", "transfer_time")
 SFTP_FIELDS = ("host", "port", "user", "host_key", "upload", "download")
 _PLUGIN = "plugin_"

@@ -99,6 +99,7 @@ class CustomersView(TableView):
                 field=field if field in FIELDS else "",
                 by_field=by_field,
                 invoices=invoices,
+                known=marks.known_claims(self.house, customer_id) if row.do_not_transfer else (),
                 national_id=self._masked(row),
             )
         )

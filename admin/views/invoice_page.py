@@ -16,10 +16,12 @@ from admin.group_map import group_map
 from admin.language import language
 from admin.queries import audit as trail
 from admin.queries import books
+from admin.queries.claims import claim_card
 from admin.story import story
 from gateway.domain.money import parse_minor
+from gateway.domain.reasons import told
 from gateway.errors import DataError, DecodeError
-from gateway.services import links, marks, posting
+from gateway.services import joining, links, marks, posting
 from gateway.services.house import House
 
 PARTS_MAX = 50
@@ -56,6 +58,7 @@ class InvoiceActs:
             loose = books.unlinked(connection, entry.customer_id, entry.currency)
             open_ones = books.open_invoices(connection, entry.customer_id, entry.currency)
             events = trail.of_objects(connection, creditor_id, "entry", ids)
+            card = claim_card(connection, entry, claims.get(entry.id, ()))
         shown = line(entry, now, claims.get(entry.id, ()), self.house.now().date())
         proposal = links.propose_split(self.house, entry.group_id) if len(invoices) > 1 else ()
         loose = [row for row in loose if row.group_id != entry.group_id]
@@ -67,6 +70,7 @@ class InvoiceActs:
                 members=members,
                 invoices=invoices,
                 claim=next(iter(claims.get(entry.id, ())), None),
+                card=card,
                 balance=_agency_balance(claims.get(entry.id, ())),
                 planned=now.planned.get(entry.id),
                 held={row.id: now.held[row.id] for row in members if row.id in now.held},
@@ -107,6 +111,14 @@ class InvoiceActs:
         is_payment = request.form.get("do") == "payment"
         marks.judge_line(self.house, entry_id, is_payment, person().email)
         done("invoice.judged_payment" if is_payment else "invoice.line_marked")
+        return go_back(self)
+
+    @act("/<id:entry_id>/join", "post")
+    def join(self, entry_id: int) -> Any:
+        """Say that the accounting system's line is what was posted here, come back (L12)."""
+        self.own_entry(entry_id)
+        joining.same_as_posted(self.house, entry_id, person().email)
+        done("invoice.joined")
         return go_back(self)
 
     @act("/<id:entry_id>/link", "link")
@@ -185,7 +197,7 @@ def typed_amount(typed: str, currency: str) -> int:
     try:
         return parse_minor(plain, currency)
     except DecodeError as error:
-        raise DataError(f"{typed[:40]!r} {error.reason}") from None
+        raise DataError(f"{typed[:40]!r} {told(error.reason, language())}") from None
 
 
 def _agency_balance(claims: Sequence[Row[Any]]) -> int | None:

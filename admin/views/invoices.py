@@ -22,6 +22,7 @@ from admin.queries import books
 from admin.shell import sentence
 from admin.status import INVOICE, Pill
 from admin.texts import text
+from admin.views.claim_acts import ClaimActs
 from admin.views.invoice_page import InvoiceActs
 from gateway.db.tables import LedgerEntry
 from gateway.errors import Refused
@@ -112,7 +113,7 @@ def _answer(claims: Sequence[Row[Any]], key: str) -> str:
     return f"{claims[0].reason_text} {claims[0].reason_code}".strip() if key == "rejected" and claims else ""
 
 
-class InvoicesView(InvoiceActs, TableView):
+class InvoicesView(InvoiceActs, ClaimActs, TableView):
     """Økonomi - Ordre/faktura - Søk ordre/faktura."""
 
     key = "invoices"

@@ -19,7 +19,7 @@ from gateway.errors import DataError
 from gateway.services import tasks
 
 TABS = ("due", "trouble", "done")
-_STATES = {"due": ("pending", "leased"), "trouble": ("failed", "in_doubt"), "done": ("done",)}
+_STATES = {"due": ("pending", "leased"), "trouble": ("failed", "in_doubt", "stopped"), "done": ("done",)}
 _PLACES = {
     "run": ("panel_agreements.detail", "agreement_id"),
     "fetch": ("panel_agreements.detail", "agreement_id"),
@@ -59,11 +59,11 @@ class JobsView(TableView):
 
     @act("/<id:task_id>/retry", "retry")
     def retry(self, task_id: int) -> Response:
-        """Make a failed task due again. A delivery in doubt is cleared up on its envelope, never re-sent from here."""
+        """Make a failed or stopped task due again. A delivery in doubt is cleared up on its envelope, never re-sent from here."""
         query = select(Task.topic, Task.state).where(Task.id == task_id)
         with self.house.database.read() as connection:
             row: Any = not_found_unless(connection.execute(query).one_or_none())
-        if row.state != "failed":
+        if row.state not in {"failed", "stopped"}:
             raise DataError(text(language(), "jobs.not_retried"))
         tasks.retry(self.house, task_id, person().email)
         done("jobs.retried")

@@ -23,11 +23,12 @@ from gateway.db.tables import IncomingPayment, LedgerEntry
 from gateway.errors import DataError
 from gateway.services import posting
 
-TABS = ("to_post", "certain", "unclear", "overpaid", "posted", "ignored")
+TABS = ("to_post", "certain", "unclear", "inbox", "overpaid", "posted", "ignored")
 _STATES = {
     "to_post": ("proposed", "unmatched"),
     "certain": ("proposed",),
     "unclear": ("unmatched",),
+    "inbox": ("proposed", "unmatched"),
     "posted": ("posted",),
     "ignored": ("ignored",),
 }
@@ -246,6 +247,9 @@ class PaymentsView(TableView):
             query = query.where(p.state == "posted", p.id.in_(left))
         else:
             query = query.where(p.state.in_(_STATES[tab]))
+            if "proposed" in _STATES[tab] or "unmatched" in _STATES[tab]:
+                inbox = books.is_in_voucher_inbox(ids)
+                query = query.where(inbox if tab == "inbox" else ~inbox)
         label = request.args.get("label", "")
         if label:
             query = query.where(p.label == "" if label == OWN_BANK else p.label == label[:100])

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from gateway.accounting.records import RecordRejected, decode_record, loads_strict
 from gateway.domain.ledger import LedgerRecord, Rejected
+from gateway.domain.reasons import said
 from gateway.errors import DataError
 
 MAX_LINE_BYTES = 1 << 20
@@ -37,7 +38,7 @@ def read_records(stream: BinaryIO) -> Iterator[tuple[str, LedgerRecord]]:
     while line := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
         if len(line) > MAX_LINE_BYTES:
-            rejected.append(Rejected(f"line {number}", "", f"is longer than {MAX_LINE_BYTES} bytes", ""))
+            rejected.append(Rejected(f"line {number}", "", said("wrong.line_too_long", most=MAX_LINE_BYTES), ""))
             break
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")

@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 from gateway.domain.exchange import CustomerKind
 from gateway.domain.ledger import CustomerRecord, EntryKind, EntryRecord, LedgerRecord, LinkRecord, OrderStatus
 from gateway.domain.money import parse_minor
+from gateway.domain.reasons import said
 from gateway.errors import DataError, DecodeError
 
 
 class Fault(NamedTuple):
-    """One thing wrong with one record: the field, why, and what stood there."""
+    """One thing wrong with one record: the field, why (a `gateway.domain.reasons.Said`), and what stood there."""
 
     field: str
     reason: str
@@ -54,13 +55,13 @@ def loads_strict(text: str | bytes) -> Any:
             parse_constant=_Fraction,
         )
     except UnicodeDecodeError as error:
-        raise RecordRejected([Fault("", "is not UTF-8", f"byte {error.start + 1}")]) from None
+        raise RecordRejected([Fault("", said("wrong.not_utf8"), f"byte {error.start + 1}")]) from None
     except json.JSONDecodeError as error:
-        raise RecordRejected([Fault("", f"is not JSON ({error.msg})", f"character {error.pos + 1}")]) from None
+        raise RecordRejected([Fault("", said("wrong.not_json"), f"character {error.pos + 1}")]) from None
     except ValueError:  # an integer of more than 4300 digits
-        raise RecordRejected([Fault("", "holds a number without end", "")]) from None
+        raise RecordRejected([Fault("", said("wrong.number_without_end"), "")]) from None
     except RecursionError:
-        raise RecordRejected([Fault("", "nests too deep", "")]) from None
+        raise RecordRejected([Fault("", said("wrong.nested_too_deep"), "")]) from None
 
 
 def decode_record(value: object, record_type: str = "", external_id: str = "") -> LedgerRecord:
@@ -75,14 +76,15 @@ def decode_record(value: object, record_type: str = "", external_id: str = "") -
         RecordRejected: listing every fault.
     """
     if type(value) is not dict:
-        raise RecordRejected([Fault("", "must be an object", _shown(value))])
+        raise RecordRejected([Fault("", said("wrong.not_an_object"), _shown(value))])
     for name, known in (("type", record_type), ("external_id", external_id)):
         if known and value.setdefault(name, known) != known:
-            raise RecordRejected([Fault(name, f"must be {known}", _shown(value[name]))])
+            raise RecordRejected([Fault(name, said("wrong.other_than", expected=known), _shown(value[name]))])
     kind = value.get("type")
     reader = _readers().get(kind) if type(kind) is str else None
     if reader is None:
-        reason = "must be one of " + ", ".join(_readers()) if "type" in value else "is missing"
+        choices = said("wrong.not_one_of", choices=", ".join(_readers()))
+        reason = choices if "type" in value else said("wrong.missing")
         raise RecordRejected([Fault("type", reason, _shown(kind))])
     return reader.read(value)
 
@@ -106,7 +108,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise RecordRejected([Fault(_shown(twice), "stands twice", "")])
+        raise RecordRejected([Fault(_shown(twice), said("wrong.stands_twice"), "")])
     return made
 
 
@@ -119,7 +121,7 @@ def _shown(value: object) -> str:
 # --- checks compiled from the schema ---------------------------------------------------------------------------------
 
 Check = Callable[[Any], Any]
-"""Takes a raw value and returns what the record holds; raises ``ValueError`` with the reason."""
+"""Takes a raw value and returns what the record holds; raises ``ValueError`` with the reason, a `Said`."""
 
 
 def _text_check(rule: Mapping[str, Any]) -> Check:
@@ -128,24 +130,35 @@ def _text_check(rule: Mapping[str, Any]) -> Check:
 
     def check(value: Any) -> str:
         if type(value) is not str:
-            raise ValueError("must be text")
+            raise ValueError(said("wrong.not_text"))
         if not least <= len(value) <= most:
-            raise ValueError(f"must have {least} to {most} characters")
+            raise ValueError(said("wrong.text_length", least=least, most=most))
         if value.isascii() and value.isprintable():
             return value
         if allowed is not None and not allowed(value):
-            raise ValueError("holds a control character")
+            raise ValueError(said("wrong.control_character"))
         return unicodedata.normalize("NFC", value)
 
     return check
 
 
-def _pattern_check(rule: Mapping[str, Any]) -> Check:
+_MEANINGS = {
+    "Currency": "wrong.currency",
+    "Country": "wrong.country",
+    "Language": "wrong.language",
+    "Amount": "wrong.amount",
+    "SignedAmount": "wrong.signed_amount",
+}
+"""What a shape of the schema demands, in words; one that is not named here shows its own description."""
+
+
+def _pattern_check(rule: Mapping[str, Any], shape: str) -> Check:
     fits, meaning = re.compile(rule["pattern"]).fullmatch, rule.get("description", rule["pattern"])
+    wrong = said(_MEANINGS[shape]) if shape in _MEANINGS else said("wrong.pattern", meaning=meaning)
 
     def check(value: Any) -> str:
         if type(value) is not str or not fits(value):
-            raise ValueError(f"must be: {meaning}")
+            raise ValueError(wrong)
         return str(value)
 
     return check
@@ -154,7 +167,7 @@ def _pattern_check(rule: Mapping[str, Any]) -> Check:
 def _day_check(_rule: Mapping[str, Any]) -> Check:
     def check(value: Any) -> date:
         if type(value) is not str:
-            raise ValueError("must be a day, YYYY-MM-DD")
+            raise ValueError(said("wrong.not_a_day"))
         return _day(value)
 
     return check
@@ -163,11 +176,11 @@ def _day_check(_rule: Mapping[str, Any]) -> Check:
 @lru_cache(maxsize=4096)
 def _day(text: str) -> date:
     if len(text) != 10 or text[4] != "-" or text[7] != "-" or not text.isascii():
-        raise ValueError("must be a day, YYYY-MM-DD")
+        raise ValueError(said("wrong.not_a_day"))
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ValueError("is not a day of the calendar") from None
+        raise ValueError(said("wrong.no_such_day")) from None
 
 
 def _whole_check(rule: Mapping[str, Any]) -> Check:
@@ -175,9 +188,9 @@ def _whole_check(rule: Mapping[str, Any]) -> Check:
 
     def check(value: Any) -> int:
         if type(value) is not int:
-            raise ValueError("must be a whole number")
+            raise ValueError(said("wrong.not_whole"))
         if not least <= value <= most:
-            raise ValueError(f"must be from {least} to {most}")
+            raise ValueError(said("wrong.out_of_range", least=least, most=most))
         return value
 
     return check
@@ -188,7 +201,7 @@ def _choice_check(rule: Mapping[str, Any]) -> Check:
 
     def check(value: Any) -> str:
         if type(value) is not str or value not in choices:
-            raise ValueError("must be one of " + ", ".join(rule["enum"]))
+            raise ValueError(said("wrong.not_one_of", choices=", ".join(rule["enum"])))
         return value
 
     return check
@@ -197,7 +210,7 @@ def _choice_check(rule: Mapping[str, Any]) -> Check:
 def _flag_check(_rule: Mapping[str, Any]) -> Check:
     def check(value: Any) -> bool:
         if type(value) is not bool:
-            raise ValueError("must be true or false")
+            raise ValueError(said("wrong.not_a_flag"))
         return value
 
     return check
@@ -208,25 +221,26 @@ def _list_check(rule: Mapping[str, Any]) -> Check:
 
     def check(value: Any) -> tuple[str, ...]:
         if type(value) is not list or len(value) > most:
-            raise ValueError(f"must be a list of at most {most}")
+            raise ValueError(said("wrong.list_length", most=most))
         checked = tuple(item(one) for one in value)
         if unique and len(set(checked)) != len(checked):
-            raise ValueError("names the same twice")
+            raise ValueError(said("wrong.same_twice"))
         return checked
 
     return check
 
 
-def _compiled(rule: Mapping[str, Any]) -> Check:
-    """Return the check that a property's schema describes. A keyword that is not known here stops the start."""
+def _compiled(rule: Mapping[str, Any], shape: str = "") -> Check:
+    """Return the check that a property's schema describes; *shape* is its name there, if it has one. A keyword that is not known here stops the start."""
     if "$ref" in rule:
-        return _compiled(schema()["$defs"][rule["$ref"].rpartition("/")[2]])
+        shape = rule["$ref"].rpartition("/")[2]
+        return _compiled(schema()["$defs"][shape], shape)
     if "enum" in rule:
         return _choice_check(rule)
     if rule.get("format") == "date":
         return _day_check(rule)
     if rule["type"] == "string" and "maxLength" not in rule:
-        return _pattern_check(rule)
+        return _pattern_check(rule, shape)
     makers = {"string": _text_check, "integer": _whole_check, "boolean": _flag_check, "array": _list_check}
     return makers[rule["type"]](rule)
 
@@ -251,13 +265,13 @@ class _Reader:
             check = checks.get(name)
             if check is None:
                 if name != "type":
-                    faults.append(Fault(_shown(name), "is not a field of this record", _shown(raw)))
+                    faults.append(Fault(_shown(name), said("wrong.unknown_field"), _shown(raw)))
                 continue
             try:
                 values[name] = check(raw)
             except ValueError as error:
                 faults.append(_fault(name, error, raw))
-        faults += [Fault(name, "is missing", "") for name in self.required if name not in value]
+        faults += [Fault(name, said("wrong.missing"), "") for name in self.required if name not in value]
         if self.entry is not None:
             self._count(value, values, faults)
         if faults:
@@ -267,7 +281,7 @@ class _Reader:
     def _count(self, value: Mapping[str, Any], values: dict[str, Any], faults: list[Fault]) -> None:
         """Turn the amount into signed minor units."""
         if ("amount" in value) == ("amount_minor" in value):
-            faults.append(Fault("amount", "is needed once, as amount or as amount_minor", ""))
+            faults.append(Fault("amount", said("wrong.amount_once"), ""))
         elif "amount" in values and "currency" in values:
             try:
                 values["amount_minor"] = parse_minor(values.pop("amount"), values["currency"])
@@ -292,7 +306,7 @@ _STATUSES = {status.value: status for status in OrderStatus}
 
 
 def _fault(name: str, error: ValueError, raw: object) -> Fault:
-    reason = "must be text in quotes, not a number with decimals" if isinstance(raw, _Fraction) else str(error)
+    reason = said("wrong.fraction") if isinstance(raw, _Fraction) else error.args[0]
     return Fault(name, reason, "***" if name == "national_id" else _shown(raw))
 
 

@@ -42,6 +42,7 @@ _COMMANDS = {
     "ingest": "files:ingest",
     "explain": "files:explain",
     "replay": "files:replay",
+    "bank-file": "files:bank_file",
     "transfer": "evening:transfer",
     "watch": "evening:watch",
     "verify": "evening:verify",

@@ -76,9 +76,11 @@ def worker() -> None:
 def scheduler() -> None:
     """Turn the clock into work: evenings, fetching, sweeping. Any number may run; each evening happens once."""
     from gateway.jobs import Scheduler  # noqa: PLC0415  # as above
+    from gateway.services.retention import Ages  # noqa: PLC0415  # as above
 
     settings, house = _opened()
-    Scheduler(house, settings.tick_seconds).run()
+    ages = Ages(settings.keep_tasks_days, settings.keep_arrivals_days, settings.keep_answers_days)
+    Scheduler(house, settings.tick_seconds, ages).run()
 
 
 @click.command()

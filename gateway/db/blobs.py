@@ -13,10 +13,15 @@ from typing import BinaryIO
 
 from sqlalchemy import Connection, insert, select
 
+from gateway.db.bulk import table_of
 from gateway.db.tables import Blob, BlobChunk
 from gateway.db.uow import Database
 
 CHUNK_BYTES = 1 << 20
+
+_NEW_BLOB = insert(table_of(Blob)).returning(Blob.id)
+_NEW_CHUNK = insert(table_of(BlobChunk))
+"""Made once: building a statement costs as much as SQLite needs to run it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +43,19 @@ def digest(content: BinaryIO) -> tuple[str, int]:
     return sha256.hexdigest(), size
 
 
-def store(connection: Connection, content: BinaryIO) -> StoredBlob:
-    """Store a stream inside the caller's transaction."""
-    sha256, size = digest(content)
-    blob_id = connection.execute(insert(Blob).values(sha256=sha256, size=size).returning(Blob.id)).scalar_one()
+def store(connection: Connection, content: BinaryIO, known: tuple[str, int] | None = None) -> StoredBlob:
+    """Store a stream inside the caller's transaction.
+
+    Args:
+        connection: of that transaction.
+        content: the stream, at its beginning.
+        known: its `digest`, where the caller has it: a large file is then not read twice under the write lock.
+    """
+    sha256, size = known or digest(content)
+    blob_id = connection.execute(_NEW_BLOB, {"sha256": sha256, "size": size}).scalar_one()
     number = 0
     while chunk := content.read(CHUNK_BYTES):
-        connection.execute(insert(BlobChunk).values(blob_id=blob_id, number=number, content=chunk))
+        connection.execute(_NEW_CHUNK, {"blob_id": blob_id, "number": number, "content": chunk})
         number += 1
     return StoredBlob(blob_id, sha256, size)
 

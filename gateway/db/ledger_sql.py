@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.db.bulk import batches
@@ -33,6 +33,15 @@ def lock_books(connection: Connection, creditor_id: int) -> None:
     agreements = select(Agreement.id).where(Agreement.creditor_id == creditor_id).order_by(Agreement.id)
     connection.execute(agreements.with_for_update(key_share=True)).all()
     connection.execute(select(Creditor.id).where(Creditor.id == creditor_id).with_for_update(key_share=True)).all()
+
+
+def agency_has(item: Any) -> ColumnElement[bool]:
+    """Say of an entry's current item (table or alias) that the agency counts the entry.
+
+    It does unless it refused the entry, or took it off. A refusal to take it off leaves it counted.
+    """
+    is_unlink, is_rejected = item.c.kind == "unlink", item.c.state == "rejected"
+    return or_(and_(~is_unlink, ~is_rejected), and_(is_unlink, is_rejected))
 
 
 def refresh_open(connection: Connection, group_ids: Iterable[int], now: datetime) -> None:
@@ -62,22 +71,26 @@ def refresh_open(connection: Connection, group_ids: Iterable[int], now: datetime
 
 
 def agreements_to_look(connection: Connection, creditor_id: int) -> Sequence[tuple[int, str]]:
-    """Return (id, currency) of the agreements whose next run must look at changes of this creditor's ledger.
+    """Return (id, currency) of the agreements for which this creditor's customer cards are checked.
 
     Those that take new claims, and those that still have claims of their own (R-CO-24).
     """
     has_claims = select(Claim.agreement_id).where(Claim.agreement_id == Agreement.id).exists()
-    query = select(Agreement.id, Agreement.currency).where(
-        Agreement.creditor_id == creditor_id,
-        Agreement.state == "active",
-        or_(Agreement.may_create_cases, has_claims),
-    )
+    query = _active(creditor_id).where(or_(Agreement.may_create_cases, has_claims))
     return [(row.id, row.currency) for row in connection.execute(query)]
 
 
+def _active(creditor_id: int) -> Select[int, str]:
+    mine = (Agreement.creditor_id == creditor_id, Agreement.state == "active")
+    return select(Agreement.id, Agreement.currency).where(*mine)
+
+
 def queue_groups(connection: Connection, creditor_id: int, group_ids: Iterable[int], now: datetime) -> None:
-    """Tell the next run of every agreement concerned to look at these groups."""
-    agreements = agreements_to_look(connection, creditor_id)
+    """Tell the next run of every active agreement to look at these groups.
+
+    Also of one that takes no new claims now: it follows those it has (R-CO-24), and may take new ones again.
+    """
+    agreements = connection.execute(_active(creditor_id)).all()
     for some in batches(sorted(set(group_ids)), IN_LIST_MAX):
         rows = [
             {"agreement_id": agreement_id, "group_id": group_id, "queued_at": now}

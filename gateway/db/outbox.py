@@ -3,7 +3,7 @@
 pending --lease--> leased --ok------------------> done
    ^                 |--DeliveryError, crash----> pending, later … failed
    |                 |--DeliveryInDoubt---------> in_doubt (a receipt, reading back or a person decides)
-   `--lease expired--'  (if repeating is safe; else in_doubt)
+   `--lease expired--'  (if repeating is safe; else in_doubt; after the fifth dead worker: stopped, a person decides)
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ not reach C code, so the renewing thread is the second net: past this it ends th
 RETRY_SECONDS = (5, 30, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Waits between attempts: eleven attempts over 75 hours and a half (P5)."""
 JITTER = 0.1
+TAKEOVERS_MAX = 5
+"""Workers that may die over one task: past this it is the task that kills them, and the next one it kills is missed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def promise(
             due_at=due_at,
             state="pending",
             attempts=0,
+            takeovers=0,
             last_error="",
         )
         .on_conflict_do_nothing()
@@ -76,17 +79,27 @@ def promise(
     return made.first() is not None
 
 
-def again(connection: Connection, topic: str, ref_id: int, due_at: datetime, *, part: str = "") -> bool:
-    """Make a finished, failed or doubtful task due once more, knowingly. False if there is no such task."""
+def again(
+    connection: Connection, topic: str, ref_id: int, due_at: datetime, *, part: str = "", forgives: bool = True
+) -> bool:
+    """Make a finished, failed, doubtful or stopped task due once more, knowingly. False if there is no such task.
+
+    *forgives*: the workers that died over it are forgotten. A machine that found out that a doubtful upload never
+    arrived does not forgive: what killed its worker five times stays stopped until a person says otherwise.
+    """
+    over = ("done", "failed", "in_doubt", "stopped") if forgives else ("done", "failed", "in_doubt")
+    forgiven = {"takeovers": 0} if forgives else {}
     done = connection.execute(
         update(Task)
         .where(
             Task.topic == topic,
             Task.ref_id == ref_id,
             Task.part == part,
-            Task.state.in_(("done", "failed", "in_doubt")),
+            Task.state.in_(over),
         )
-        .values(state="pending", due_at=due_at, attempts=0, finished_at=None, last_error="", lease_until=None)
+        .values(
+            state="pending", due_at=due_at, attempts=0, finished_at=None, last_error="", lease_until=None, **forgiven
+        )
     )
     return done.rowcount > 0
 
@@ -107,10 +120,10 @@ def hasten(connection: Connection, topic: str, refs: Select[int], due_at: dateti
 
 
 def settle(connection: Connection, topic: str, ref_id: int, state: str, at: datetime) -> None:
-    """Record that a doubtful task turned out ``done`` or ``failed`` (a receipt came, a person decided)."""
+    """Record that a doubtful or stopped task turned out ``done`` or ``failed`` (a receipt came, a person decided)."""
     connection.execute(
         update(Task)
-        .where(Task.topic == topic, Task.ref_id == ref_id, Task.state.in_(("in_doubt", "pending", "failed")))
+        .where(Task.topic == topic, Task.ref_id == ref_id, Task.state.in_(("in_doubt", "pending", "failed", "stopped")))
         .values(state=state, finished_at=at, lease_until=None)
     )
 
@@ -152,17 +165,19 @@ def release(database: Database, owner: str, now: datetime) -> int:
 
 
 def _take_back(database: Database, now: datetime, which: ColumnElement[bool]) -> int:
+    count = Task.takeovers + 1
+    free = {"lease_until": None, "takeovers": count}
     with database.write() as connection:
-        expired = (Task.state == "leased", which)
+        expired = update(Task).where(Task.state == "leased", which)
+        why = f"killed its worker {TAKEOVERS_MAX} times"
+        stopped = connection.execute(
+            expired.where(count >= TAKEOVERS_MAX).values(state="stopped", finished_at=now, last_error=why, **free)
+        )
         again_ = connection.execute(
-            update(Task)
-            .where(*expired, Task.repeatable)
-            .values(state="pending", due_at=now, lease_until=None, last_error="worker died")
+            expired.where(Task.repeatable).values(state="pending", due_at=now, last_error="worker died", **free)
         )
-        doubt = connection.execute(
-            update(Task).where(*expired).values(state="in_doubt", lease_until=None, last_error="worker died")
-        )
-        return again_.rowcount + doubt.rowcount
+        doubt = connection.execute(expired.values(state="in_doubt", last_error="worker died", **free))
+        return stopped.rowcount + again_.rowcount + doubt.rowcount
 
 
 def due(connection: Connection, now: datetime) -> int:

@@ -13,6 +13,8 @@ from datetime import date, datetime
 from enum import Enum, Flag, StrEnum, auto
 from typing import BinaryIO, NamedTuple, Protocol
 
+from gateway.domain.instructions import Action, Instruction
+
 # --- what an agency is -----------------------------------------------------------------------------------------------
 
 
@@ -56,6 +58,8 @@ class LayoutProfile:
 
     An unconfirmed profile delivers only to sandboxes; the host enforces it. *carries* names the linked items the layout
     has a place for: the host tells a person about the others (``item.not_carried``) instead of handing them over.
+    *collection_needs_reminder*: an invoice is handed over to collection only with the date of a reminder.
+    *instructions* likewise: what the layout cannot say, a person says to the agency.
     """
 
     name: str
@@ -66,8 +70,10 @@ class LayoutProfile:
     carries_non_positive_invoices: bool = False
     unlink_has_message: bool = False
     needs_national_id: bool = False
+    collection_needs_reminder: bool = False
     receipt_within_hours: int | None = 24
     carries: frozenset[LinkKind] = field(default_factory=lambda: frozenset(LinkKind))
+    instructions: frozenset[Action] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +255,7 @@ class Claim(NamedTuple):
     customer: Customer
     items: tuple[LinkedItem, ...] = ()
     reminder_date: date | None = None
+    instructions: tuple[Instruction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +286,7 @@ class Totals(NamedTuple):
     debit_minor: int = 0
     credit_minor: int = 0
     charge_minor: int = 0
+    instructions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +371,19 @@ class Payment(NamedTuple):
     makes it unique in its file; *key* is its identity across files (payments.md section 8), empty where the format has
     none. *posts* says whether it may become a ledger entry at all, *why_not* the code when it may not.
     *principal_minor* is the part that lowers the invoice (the whole amount unless an agency split it).
+
+    *reference* is the first or only one, *reference_kind* its kind as in `Reference`. *references* stays empty when that
+    one covers the whole amount, as it does in nearly every payment; otherwise it holds all of them, the first included,
+    with parts of the amount where the file states them, and every part of the free text (kind ``text``). Whoever wants
+    a list in either case asks for `all_references`.
+
+    Equal payments in one file may have equal keys: they are several payments, numbered by whoever stores them.
+
+    *statement_reference* names the sum on the bank statement that the payment is part of; *order_date* is when the payer
+    ordered it. *charges_minor* was taken on the way: the payer paid that much more than *amount_minor*. *deduction* tells
+    what is left of a credit note that the payer took off (``full``, ``partial``, ``final``); such a payment is a
+    ``DEBIT`` and its reference names the credit note. *payer_id* is an organisation or national number; the lines of
+    *payer_address* are divided by line ends.
     """
 
     position: int
@@ -389,14 +410,30 @@ class Payment(NamedTuple):
     invoice_number: str = ""
     principal_minor: int | None = None
     reverses_key: str = ""
+    reference_kind: str = ""
+    statement_reference: str = ""
+    order_date: date | None = None
+    charges_minor: int = 0
+    deduction: str = ""
+    payer_id: str = ""
+    payer_address: str = ""
+
+    @property
+    def all_references(self) -> tuple[Reference, ...]:
+        """What *references* holds, or the one reference that it stays empty for."""
+        if self.references or not self.reference:
+            return self.references
+        return (Reference(self.reference_raw, self.reference, self.reference_kind),)
 
 
 class PaymentStream(Protocol):
     """Payments read one by one. Control totals are compared by the reader before the iteration ends.
 
-    *format* names the format and version ("camt.054.001.08"); *sections* and *findings* are complete only after the
-    iteration. Iterating raises ``FileQuarantined`` or ``FileRefused`` when the file may not take effect; the caller
-    commits nothing of it then.
+    *format* names the format and version ("camt.054.001.08"); *totals* maps a currency to ``{"credit": minor, "debit":
+    minor}`` over everything the file holds, *transactions* counts it, *identity* names the file as its sender numbers
+    it, *accounts* counts transactions per receiving account. These and *findings* are complete only after the
+    iteration. A payment never changes after it was handed on, and memory does not grow with the file. Iterating raises
+    ``FileQuarantined`` or ``FileRefused`` when the file may not take effect; the caller commits nothing of it then.
     """
 
     format: str
@@ -445,25 +482,3 @@ class CaseStatus(NamedTuple):
     date: date
     raw_code: str
     raw_text: str
-
-
-# --- transport -------------------------------------------------------------------------------------------------------
-
-
-class Transport(Protocol):
-    """A way to an agency's mailbox. Failures are ``DeliveryError`` (not arrived) or ``DeliveryInDoubt``."""
-
-    def put(self, filename: str, content: BinaryIO, size: int) -> str:
-        """Upload under a temporary name, compare the size, rename; return the name at the far side."""
-
-    def list(self) -> list[str]:
-        """Return names of complete files waiting for us."""
-
-    def get(self, filename: str, into: BinaryIO) -> None:
-        """Copy one waiting file into *into*."""
-
-    def remove(self, filename: str) -> None:
-        """Take a file out of the mailbox after its bytes are committed here."""
-
-    def read_back(self, filename: str, into: BinaryIO) -> bool:
-        """Copy a file we delivered earlier, as the far side has it, into *into*; False if it is not there."""

@@ -62,7 +62,9 @@ class EntryRecord:
     *number* is the printed number of an invoice or credit note; *credits* the invoice numbers a credit note names;
     *reverses* the external id of the entry a reversal undoes; *counter_account* the account on the other side of a
     manual line (R-VL-10); *bank_account* says that the other side is a bank account. *do_not_transfer* is the source's
-    proposal of FlagSyncDisabled (R-VL-01); it is never taken away by a later reading.
+    proposal of FlagSyncDisabled (R-VL-01); it is never taken away by a later reading. *back_reference* names the posting
+    of ours that this entry repeats (BankReturn), so that it joins that one instead of counting twice (L12).
+    *reminder_date* is when the last reminder of an invoice was sent, *reminder_deadline* the day it gave to pay (R-CO-14).
     """
 
     external_id: str
@@ -89,8 +91,11 @@ class EntryRecord:
     charge_kind: str = ""
     do_not_transfer: bool = False
     reminder_number: str = ""
+    reminder_date: date | None = None
+    reminder_deadline: date | None = None
     hold_code: str = ""
     document_form: str = ""
+    back_reference: str = ""
 
 
 class LinkRecord(NamedTuple):

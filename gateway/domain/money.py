@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from gateway.domain.reasons import said
 from gateway.errors import DataError, DecodeError
 
 _DECIMALS = {"ISK": 0, "JPY": 0, "KRW": 0, "CLP": 0, "HUF": 2, "BHD": 3, "KWD": 3, "TND": 3}
@@ -26,11 +27,11 @@ def parse_minor(text: str, currency: str) -> int:
     """
     match = _DECIMAL.fullmatch(text)
     if match is None:
-        raise DecodeError("is not an amount", value=text)
+        raise DecodeError(said("wrong.not_an_amount"), value=text)
     sign, whole, fraction = match[1], match[2], match[3] or ""
     places = exponent(currency)
     if fraction[places:].strip("0"):
-        raise DecodeError(f"has more decimals than {currency} has", value=text)
+        raise DecodeError(said("wrong.decimals", currency=currency), value=text)
     minor = int(whole + fraction[:places].ljust(places, "0"))
     return -minor if sign == "-" else minor
 

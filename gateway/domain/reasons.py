@@ -52,6 +52,42 @@ class Reason:
         return frozenset(name for text in self.sentences.values() for name in _PLACEHOLDER.findall(text))
 
 
+class Said(str):
+    """A sentence that remembers its code: as text it is English, `told` says it in another language.
+
+    Errors carry it as their reason, so that a log reads English and a person the language of the page.
+    """
+
+    __slots__ = ("code", "values")
+    code: str
+    values: Mapping[str, object]
+
+    def told(self, language: str) -> str:
+        """Return the sentence in *language*."""
+        return sentence(self.code, language, self.values)
+
+    def as_json(self) -> dict[str, object]:
+        """Return what `sentence` takes as a value in its place, for findings that are stored."""
+        return {"code": self.code, "values": {name: str(value) for name, value in self.values.items()}}
+
+
+def said(code: str, **values: object) -> Said:
+    """Return the sentence of *code*, filled with *values*, in English and able to speak the other languages."""
+    made = Said(sentence(code, "en", values))
+    made.code, made.values = code, values
+    return made
+
+
+def told(text: object, language: str) -> str:
+    """Return *text* in *language* where it is a sentence of ours, else as it is."""
+    if isinstance(text, Said):
+        return text.told(language)
+    if isinstance(text, Mapping) and isinstance(text.get("code"), str):
+        values = text.get("values")
+        return sentence(text["code"], language, values if isinstance(values, Mapping) else {})
+    return str(text)
+
+
 def reason(code: str) -> Reason:
     """Return the row of *code*; an unknown code gets a neutral sentence that shows the code itself, never an error.
 
@@ -70,7 +106,8 @@ def is_known(code: str) -> bool:
 def sentence(code: str, language: str, values: Mapping[str, object] | None = None) -> str:
     """Return the sentence of *code* in *language* (``en``, ``nb``, ``sv``; others get English), filled with *values*.
 
-    A missing value shows its placeholder, ``{agency}``: a half sentence helps, an exception on an error page does not.
+    A missing value shows its placeholder, ``{agency}``: a half sentence helps, an exception on an error page does not. A
+    value that is a sentence of ours itself (`Said`, or as it was stored) is said in the same language.
     """
     return _filled(reason(code).sentences, language, values or {})
 
@@ -88,7 +125,7 @@ def all_codes() -> tuple[str, ...]:
 def _filled(texts: Mapping[str, str], language: str, values: Mapping[str, object]) -> str:
     text = texts.get(_ALIASES.get(language, language)) or texts.get("en", "")
     # Not str.format: a value or a future row with a brace in it must not raise, and must not reach into objects.
-    return _PLACEHOLDER.sub(lambda found: str(values.get(found[1], found[0])), text)
+    return _PLACEHOLDER.sub(lambda found: told(values.get(found[1], found[0]), language), text)
 
 
 @cache

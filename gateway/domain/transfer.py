@@ -8,15 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from operator import attrgetter
 from typing import NamedTuple
 
 from gateway.domain.exchange import Direction, LinkKind, Service
+from gateway.domain.instructions import Instruction
 from gateway.domain.ledger import EntryKind, OrderStatus
 
 NOT_CARRIED = "item.not_carried"
-"""The layout has no place for this kind of item: shown once, and not looked at again every evening."""
+"""The layout has no place for this kind of item."""
+NO_AGREEMENT = "currency.no_agreement"
+"""No agreement of the creditor takes the invoice's currency."""
+CLAIM_WITHDRAWN = "claim.withdrawn"
+"""The creditor took the claim back: nothing of it goes to that agency any more."""
+SHOWN_ONCE = (NOT_CARRIED, NO_AGREEMENT, CLAIM_WITHDRAWN)
+"""What no later evening can change by itself: told to a person once, and not looked at again every evening."""
 
+COLLECTION_WAIT = timedelta(days=14)
+"""From the due date to the first day of a hand-over to collection (R-CO-13, R-OP-14)."""
 
 # Values once, not per row: an enum member's value costs as much as the rest of a comparison on Python 3.11.
 _CHARGE = EntryKind.CHARGE.value
@@ -29,14 +39,15 @@ _REVERSAL = EntryKind.REVERSAL.value
 _WRITE_OFF = EntryKind.WRITE_OFF.value
 _INVOICED = OrderStatus.INVOICED.value
 _LINK_CHARGE = LinkKind.CHARGE.value
+_UNLINK = LinkKind.UNLINK.value
 
 
 class Member(NamedTuple):
     """One ledger entry of a link group, with what the agency was last told about it.
 
     *amount_minor* is debit positive. *sent_kind* is empty when the agency knows nothing of the entry, or was told that
-    its link is gone. *is_late*: it became ready at or after the cut-off (A-02). *is_former* marks an entry that the agency knows as part of this group and that has left it.
-    *is_mended* says that a rejected object's card was changed after the rejection.
+    its link is gone; it is ``unlink`` when the agency refused to take the entry off, and so still counts it. *is_late*: it became ready at or after the cut-off (A-02). *is_former* marks an entry that the agency knows as part of this group and that has left it.
+    *is_made_here* says that no accounting system has told of it yet: Kravport posted or corrected. *is_mended* says that a rejected object's card was changed after the rejection.
     """
 
     entry_id: int
@@ -56,6 +67,9 @@ class Member(NamedTuple):
     is_bank: bool
     is_judged_payment: bool
     is_reversed: bool
+    is_made_here: bool
+    reminder_date: date | None
+    reminder_deadline: date | None
     hold_code: str
     sent_kind: str
     sent_claim: int
@@ -68,8 +82,8 @@ class Member(NamedTuple):
 
     @property
     def is_sent(self) -> bool:
-        """The agency has it (or has it on its way) as part of a claim."""
-        return bool(self.sent_kind) and not self.is_rejected
+        """The agency has it (or has it on its way) as part of a claim; also when it refused to take it off again."""
+        return bool(self.sent_kind) and (not self.is_rejected or self.sent_kind == _UNLINK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +91,8 @@ class Rules:
     """What of agreement and customer decides about a group. Made once per run, or once per customer.
 
     *blocking* are reason codes that hold everything of the agreement (factoring settings) or of the customer (R-CD).
-    *carries* are the kinds of linked item the layout can express.
+    *carries* are the kinds of linked item the layout can express. *business_date* is the day of the run;
+    *needs_reminder* says that the layout hands over to collection only what was reminded.
     """
 
     agency: str
@@ -89,6 +104,8 @@ class Rules:
     is_customer_marked: bool = False
     has_unlinked_credit: bool = False
     misdirected_credit_note: str = ""
+    business_date: date | None = None
+    needs_reminder: bool = False
 
 
 class Hold(NamedTuple):
@@ -121,6 +138,7 @@ class Verdict:
     invoice: Member | None = None
     sends_invoice: bool = False
     items: list[Going] = field(default_factory=list)
+    instructions: list[Instruction] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
     warnings: list[Hold] = field(default_factory=list)
     waits: bool = False
@@ -128,16 +146,16 @@ class Verdict:
     @property
     def goes(self) -> bool:
         """Something of the group goes tonight."""
-        return self.sends_invoice or bool(self.items)
+        return self.sends_invoice or bool(self.items) or bool(self.instructions)
 
     @property
     def told_minor(self) -> int:
         """Effect of the items on the open amount, minor units, debit positive."""
-        return sum(
-            item.member.amount_minor if item.kind is not LinkKind.UNLINK else -item.member.amount_minor
-            for item in self.items
-            if item.kind is not LinkKind.CHARGE and item.member.kind != _CHARGE
-        )
+        told = 0
+        for member, kind, _direction, _version in self.items:
+            if kind is not LinkKind.CHARGE and member.kind != _CHARGE:
+                told += member.amount_minor if kind is not LinkKind.UNLINK else -member.amount_minor
+        return told
 
 
 def judge(group_id: int, members: Sequence[Member], rules: Rules) -> Verdict:
@@ -187,14 +205,17 @@ def _judge_claim(
     verdict.sends_invoice = not invoice.is_sent
     if verdict.sends_invoice and rules.has_unlinked_credit:
         verdict.warnings.append(Hold(invoice.entry_id, "link.possible_match", {}))
+    if rules.is_customer_marked:
+        verdict.warnings.append(Hold(invoice.entry_id, "exclusion.customer_known", {"agency": rules.agency}))
     for member in present:
         if member is not invoice and not member.is_late:
             _judge_item(verdict, member, invoice, rules)
     _take_back(verdict, former, rules)
+    _hold_double(verdict, invoice, (*present, *former), rules)
 
 
-def _place(member: Member) -> tuple[date, int]:
-    return member.booked, member.entry_id
+_place = attrgetter("booked", "entry_id")
+"""Sort key of members: the day they were booked, then the id."""
 
 
 def _numbers(members: Iterable[Member]) -> str:
@@ -204,7 +225,7 @@ def _numbers(members: Iterable[Member]) -> str:
 _ABOUT_WHAT_WAS_SENT = frozenset(
     {
         "group.several_invoices", "link.credit_note_other_invoice", "link.over_matched",
-        "payment.reversed_after_transfer",
+        "payment.reversed_after_transfer", "payment.maybe_posted_here", "payment.back_reference",
     }
 )  # fmt: skip
 """Reasons that a person must see even when nothing of the group waits; a faulty card matters only to what would go."""
@@ -232,11 +253,15 @@ def _hold_all(
 
 
 def _exclusion(invoice: Member, rules: Rules) -> list[tuple[str, Mapping[str, object]]]:
-    """Exclusions are absolute and come before everything else (P15): any level excludes (A-08)."""
+    """Exclusions are absolute and come before everything else (P15): any level excludes (A-08).
+
+    They keep out what has not gone. A claim that the agency has stays there until it is withdrawn (A-43), and what is
+    linked to it goes on travelling, or the agency would chase what is paid.
+    """
     found: list[tuple[str, Mapping[str, object]]] = []
     if invoice.is_marked:
         found.append(("exclusion.invoice", {"user": invoice.marked_by, "date": invoice.marked_at}))
-    if rules.is_customer_marked:
+    if rules.is_customer_marked and not invoice.is_sent:
         found.append(("exclusion.customer", {}))
     return found
 
@@ -252,23 +277,69 @@ def _group_reasons(invoice: Member, present: Sequence[Member], rules: Rules) -> 
         found.append(("amount.not_carried", {"agency": rules.agency}))
     if invoice.is_rejected and not invoice.is_mended:
         found.append(("receipt.rejected", {"agency": rules.agency, "reason": invoice.rejected_because}))
+    if rules.service is Service.COLLECTION and not invoice.is_sent:
+        found += _before_collection(invoice, rules)
     found += _link_reasons(invoice, present, rules)
-    return list({code: (code, values) for code, values in reversed(found)}.values())[::-1]
+    return list({code: (code, values) for code, values in reversed(found)}.values())[::-1] if found else found
+
+
+def _before_collection(invoice: Member, rules: Rules) -> list[tuple[str, Mapping[str, object]]]:
+    """What must have passed before a hand-over: a reminder where the layout wants one, and its deadline (R-CO-13, 14).
+
+    A reminder whose deadline nobody told is given the days that the due date gets: later is safer (A-28).
+    """
+    found: list[tuple[str, Mapping[str, object]]] = []
+    if rules.needs_reminder and invoice.reminder_date is None:
+        found.append(("collection.reminder_missing", {"agency": rules.agency}))
+    days = [invoice.due + COLLECTION_WAIT] if invoice.due else []
+    if invoice.reminder_deadline:
+        days.append(invoice.reminder_deadline + timedelta(days=1))
+    elif invoice.reminder_date:
+        days.append(invoice.reminder_date + COLLECTION_WAIT)
+    if days and rules.business_date and rules.business_date < max(days):
+        found.append(("collection.too_early", {"date": max(days)}))
+    return found
 
 
 def _link_reasons(invoice: Member, present: Sequence[Member], rules: Rules) -> list[tuple[str, Mapping[str, object]]]:
     found: list[tuple[str, Mapping[str, object]]] = []
+    left = 0
     for member in present:
+        left += member.amount_minor
         if member.kind == _CREDIT_NOTE and member.credits and invoice.number not in member.credits:
             found.append(("link.credit_note_other_invoice", {"number": ", ".join(member.credits)}))
         if member.is_reversed and member.kind != _INVOICE:
             found.append(("payment.reversed_after_transfer", {"agency": rules.agency}))
+    found += _repeats(present)
     if rules.misdirected_credit_note:
         found.append(("link.credit_note_other_invoice", {"number": invoice.number}))
-    if sum(m.amount_minor for m in present) < 0 < invoice.amount_minor:
+    if left < 0 < invoice.amount_minor:
         found.append(("link.over_matched", {}))
     if rules.service is Service.COLLECTION and rules.has_unlinked_credit:
         found.append(("link.possible_match", {}))
+    return found
+
+
+_REPEATABLE = frozenset({_PAYMENT, _PAYMENT_OUT, _OTHER, _WRITE_OFF})
+
+
+def _repeats(present: Sequence[Member]) -> list[tuple[str, Mapping[str, object]]]:
+    """Ask about entries of the accounting system that may be what was posted or corrected here, come back (L12).
+
+    Told or counted as they are, they would be the same money twice. What came before ours is no copy of it.
+    """
+    if len(present) < 2:
+        return []
+    ours = [m for m in present if m.is_made_here]
+    found: list[tuple[str, Mapping[str, object]]] = []
+    for member in present:
+        if member.is_made_here or member.is_judged_payment or member.kind not in _REPEATABLE or member.is_sent:
+            continue
+        values = {"line": member.entry_id}
+        if member.hold_code == "payment.back_reference":
+            found.append((member.hold_code, values))
+        elif any(m.amount_minor == member.amount_minor and m.entry_id < member.entry_id for m in ours):
+            found.append(("payment.maybe_posted_here", values))
     return found
 
 
@@ -297,13 +368,17 @@ def _item_hold(member: Member, rules: Rules) -> Hold | None:
     if _looks_like_write_off(member):
         return Hold(member.entry_id, "line.looks_like_write_off", {})
     if member.is_rejected and not member.is_mended:
-        return Hold(member.entry_id, "receipt.rejected", {"agency": rules.agency, "reason": member.rejected_because})
+        return _refusal(member, rules)
     if member.amount_minor == 0:
         return Hold(member.entry_id, "amount.not_carried", {"agency": rules.agency})
     if member.kind == _CHARGE and member.amount_minor < 0:
         # A charge stands beside the principal, so its counter-entry may not lower the principal as a voucher line would.
         return Hold(member.entry_id, NOT_CARRIED, {"agency": rules.agency}, is_exclusion=True)
     return None
+
+
+def _refusal(member: Member, rules: Rules) -> Hold:
+    return Hold(member.entry_id, "receipt.rejected", {"agency": rules.agency, "reason": member.rejected_because})
 
 
 def _looks_like_write_off(member: Member) -> bool:
@@ -343,8 +418,26 @@ def _take_back(verdict: Verdict, former: Iterable[Member], rules: Rules) -> None
         if not rules.unlink_has_message:
             verdict.holds.append(Hold(member.entry_id, "link.unlinked_after_transfer", {"agency": rules.agency}))
             continue
+        if member.is_rejected and not member.is_mended:
+            verdict.holds.append(_refusal(member, rules))
+            continue
         direction = Direction.DEBIT if member.amount_minor < 0 else Direction.CREDIT
         verdict.items.append(Going(member, LinkKind.UNLINK, direction, member.sent_version + 1))
+
+
+def _hold_double(verdict: Verdict, invoice: Member, members: Sequence[Member], rules: Rules) -> None:
+    """Hold what would lower the claim below nothing because the agency still counts an item whose link is gone.
+
+    Such items are mostly that one in other words, parts of it for example. While the claim stays above nothing they go:
+    a payment kept back would let the agency chase what is paid.
+    """
+    code = "link.unlinked_after_transfer"
+    is_stuck = any(hold.code == code for hold in verdict.holds)
+    if not (is_stuck and told_by_items(invoice, members, verdict) < 0 < invoice.amount_minor):
+        return
+    lowering = [i for i in verdict.items if i.direction is Direction.CREDIT and i.kind is not LinkKind.UNLINK]
+    verdict.holds += [Hold(item.member.entry_id, code, {"agency": rules.agency}) for item in lowering]
+    verdict.items = [item for item in verdict.items if item not in lowering]
 
 
 def _removed(former: Iterable[Member]) -> list[Member]:

@@ -31,6 +31,11 @@ class Audit:
         self.is_blocked = False
         self._left_out = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether further findings are only counted: finding out where they stand is not worth its time."""
+        return len(self.findings) >= MAX_FINDINGS
+
     def info(self, code: str, place: str = "", value: str = "", **values: object) -> None:
         """Note something a person may want to know."""
         self._add(Severity.INFO, code, place, value, values)
@@ -117,7 +122,7 @@ class Ordinals:
 
     def next(self, identity: str) -> int:
         """Return how many times *identity* has been seen, this time included."""
-        key = hash(identity) & 0xFFFFFFFFFFFFFFFF or 1  # 0 marks an empty slot
+        key = hash(identity) or 1  # 0 marks an empty slot
         table, slot = self._table, key & self._mask
         while seen := table[slot]:
             if seen == key:
@@ -142,6 +147,6 @@ class Ordinals:
                 table[slot] = key
 
     def _resize(self, size: int) -> None:
-        self._table = array("Q", bytes(8 * size))
+        self._table = array("q", [0]) * size
         self._mask = size - 1
         self._limit = size * 2 // 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from gateway.domain.money import exponent, parse_minor
 from gateway.errors import DecodeError
@@ -16,38 +17,42 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 class Amounts:
-    """Reads numbers; one that cannot be read blocks the file and is None here. Nothing is rounded."""
+    """Reads numbers; one that cannot be read blocks the file and is None here. Nothing is rounded.
 
-    def __init__(self, audit: Audit) -> None:
-        self._audit = audit
+    *place* says where in the file the reader is; it is asked only about a number that is wrong.
+    """
+
+    def __init__(self, audit: Audit, place: Callable[[str], str]) -> None:
+        self._audit, self._place = audit, place
         self._has_cents: dict[str, bool] = {}
 
-    def minor(self, text: str, currency: str, place: str) -> int | None:
-        """Return *text* as minor units of *currency*."""
+    def minor(self, text: str, currency: str, path: str) -> int | None:
+        """Return *text*, which stands at *path*, as minor units of *currency*."""
         if self._has_cents.get(currency) and _PLAIN.fullmatch(text):
             return int(text[:-3] + text[-2:])
-        return self._thorough(text.strip(), currency, place)
+        return self._thorough(text.strip(), currency, path)
 
-    def count(self, text: str, place: str) -> int | None:
+    def count(self, text: str, path: str) -> int | None:
         """Return *text* as a count."""
         number = text.strip()
         if number.isascii() and number.isdecimal() and len(number) <= MAX_CHARACTERS:
             return int(number)
-        self._audit.block("file.invalid", place, text, reason="is not a count")
+        self._audit.block("file.invalid", self._place(path), text, reason="is not a count")
         return None
 
-    def _thorough(self, text: str, currency: str, place: str) -> int | None:
+    def _thorough(self, text: str, currency: str, path: str) -> int | None:
         if currency not in self._has_cents:
             if not _CURRENCY.fullmatch(currency):
-                self._audit.block("file.invalid", f"{place}/@Ccy", currency, reason="is not a currency")
+                reason = "is not a currency"
+                self._audit.block("file.invalid", self._place(f"{path}/@Ccy"), currency, reason=reason)
                 return None
             self._has_cents[currency] = exponent(currency) == 2
         try:
             minor = parse_minor(text, currency) if len(text) <= MAX_CHARACTERS else -1
         except DecodeError as error:
-            self._audit.block("file.invalid", place, text, reason=error.reason)
+            self._audit.block("file.invalid", self._place(path), text, reason=error.reason)
             return None
         if minor < 0 or text.startswith("-"):
-            self._audit.block("file.invalid", place, text, reason="is not an amount without sign")
+            self._audit.block("file.invalid", self._place(path), text, reason="is not an amount without sign")
             return None
         return minor

@@ -8,41 +8,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from hashlib import blake2b
 
-from gateway.domain.exchange import Direction, Payment, Reference
-from gateway.formats.audit import Audit, Ordinals
+from gateway.domain.exchange import Payment, Reference
+from gateway.formats.audit import Audit
 from gateway.formats.camt_amounts import Amounts
-from gateway.formats.camt_parts import account_number, allocated, local_day, primary, references_of
+from gateway.formats.camt_parts import (
+    IS_CREDIT,
+    account_number,
+    address,
+    allocated,
+    local_day,
+    references_of,
+)
 from gateway.formats.camt_paths import Values
+from gateway.formats.camt_payment import Booking, Payer, Payments, Told, told
 from gateway.formats.camt_section import Section
 
 MAX_WAITING = 10_000
 """Transactions kept while an entry has not said its amount, direction and status, which the schema puts before them."""
 
-MAX_KEY_CHARACTERS = 160
-"""A longer identity is stored as its digest: references are at most 35 characters where a bank keeps to the schema."""
-
-_new = tuple.__new__
-_CREDIT, _DEBIT = Direction.CREDIT, Direction.DEBIT
-_IS_CREDIT = {"CRDT": True, "DBIT": False}
-_REMAINING_FIELDS = ("", "", "", None, "")  # claim, case, invoice number, principal, reversed key: agencies' own
+Money = tuple[int, str]
+"""Minor units and their currency."""
 
 
 class Entry:
     """The entry being read. *amount* is None where it could not be read; *sum* is signed, in the entry's currency.
 
     *is_summable* turns false when a transaction has no amount in the entry's currency: then nothing can be compared.
+    *booking* is what its payments share, known as soon as it *is_open*.
     """
+
+    booking: Booking
 
     def __init__(self, values: Values, section: Section) -> None:
         self.values, self.section = values, section
         self.is_open = False
         self.amount: int | None = None
-        self.currency = self.status = self.bank_reference = self.account = ""
-        self.is_credit, self.is_reversal, self.is_summable = True, False, True
-        self.booking_date: date | None = None
-        self.value_date: date | None = None
+        self.currency = ""
+        self.is_credit = self.is_summable = True
         self.count = self.sum = self.largest_batch = 0
         self.held: Values | None = None
         self.waiting: list[Values] = []
@@ -60,14 +63,19 @@ class Entry:
         self.batch_sums: dict[str, int] = {}
         self.is_batch_whole = True
 
+    def add(self, minor: int, currency: str, *, is_credit: bool) -> None:
+        """Add the amount of a transaction to its batch."""
+        self.batch_sums[currency] = self.batch_sums.get(currency, 0) + (minor if is_credit else -minor)
+
 
 class Transactions:
-    """Turns the values of transactions into payments; *ready* holds those that may be handed on; *message* is ``camt.054`` or ``camt.053``."""
+    """Turns the values of transactions into payments; *ready* holds those that may be handed on."""
 
-    def __init__(self, audit: Audit, amounts: Amounts, place: Callable[[str], str], accounts: dict[str, int]) -> None:
-        self._audit, self._amounts, self._place, self._accounts = audit, amounts, place, accounts
-        self.message = ""
-        self._next_ordinal = Ordinals().next
+    def __init__(
+        self, audit: Audit, amounts: Amounts, place: Callable[[str], str], payments: Payments, accounts: dict[str, int]
+    ) -> None:
+        self._audit, self._amounts, self._place = audit, amounts, place
+        self._payments, self._accounts = payments, accounts
         self.ready: list[Payment] = []
 
     # --- one transaction ---
@@ -88,23 +96,23 @@ class Transactions:
             self._audit.quarantine("file.invalid", self._place("Ntry"), reason=reason)
 
     def _read_money(self, entry: Entry, values: Values) -> None:
-        """Put ``money`` (minor units and currency, or None) and ``is_credit`` into *values*; add to the batch."""
+        """Put ``money`` (or None), ``charges_minor`` and ``is_credit`` into *values*; add to the batch."""
         money = self._money(values, "amount", "TxDtls/Amt")
         detail = self._money(values, "detail_amount", "TxDtls/AmtDtls/TxAmt/Amt")
-        if money and detail and money[1] == detail[1] and money[0] != detail[0] and "charges" not in values:
+        charges = values.get("charges")
+        if money and detail and money[1] == detail[1] and money[0] != detail[0] and not charges:
             place, stated = self._place("TxDtls/AmtDtls/TxAmt/Amt"), values["detail_amount"][0]
             self._audit.compare("amount of the transaction", stated, values["amount"][0], place)
-        money = money or detail
+        values["money"] = money = money or detail
         direction = values.get("direction") or entry.values.get("direction", "")
         values["is_credit"] = is_credit = self._direction(direction, "TxDtls/CdtDbtInd")
-        values["money"] = money
         if money:
-            minor, currency = money
-            entry.batch_sums[currency] = entry.batch_sums.get(currency, 0) + (minor if is_credit else -minor)
+            entry.add(*money, is_credit=is_credit)
+            values["charges_minor"] = self._charges(values, money) if charges else 0
         else:
             entry.is_batch_whole = False
 
-    def _money(self, values: Values, key: str, path: str) -> tuple[int, str] | None:
+    def _money(self, values: Values, key: str, path: str) -> Money | None:
         stated = values.get(key)
         if stated is None:
             return None
@@ -114,8 +122,28 @@ class Transactions:
             return None
         return minor, stated[1]
 
+    def _charges(self, values: Values, money: Money) -> int:
+        """Return what was taken on the way, in the currency of the payment.
+
+        Charges that stand beside the amount (``ChrgInclInd`` false) did not lower it, nor did any where the payer
+        instructed exactly what arrived.
+        """
+        instructed = values.get("instructed_amount")
+        if instructed and instructed[1] == money[1] and self._money(values, "instructed_amount", "InstdAmt") == money:
+            return 0
+        total = 0
+        for charge in values["charges"]:
+            records = charge.get("records") or [charge]
+            taken = [record for record in records if "amount" in record and _lowers(record)]
+            if "total" in charge and len(taken) == len([r for r in records if "amount" in r]):
+                taken = [{"amount": charge["total"]}]
+            for text, currency in (record["amount"] for record in taken):
+                if currency == money[1]:
+                    total += self._amounts.minor(text, currency, "TxDtls/Chrgs") or 0
+        return total
+
     def _direction(self, text: str, path: str) -> bool:
-        is_credit = _IS_CREDIT.get(text.strip())
+        is_credit = IS_CREDIT.get(text.strip())
         if is_credit is None:
             self._audit.block("file.invalid", self._place(path), text, reason="must be CRDT or DBIT")
         return is_credit is not False
@@ -152,31 +180,41 @@ class Transactions:
         entry.is_open = True
         values = entry.values
         text, entry.currency = values.get("amount", ("", ""))
-        entry.amount = self._amounts.minor(text, entry.currency, self._place("Ntry/Amt"))
+        entry.amount = self._amounts.minor(text, entry.currency, "Ntry/Amt")
         entry.is_credit = self._direction(values.get("direction", ""), "Ntry/CdtDbtInd")
-        entry.status = (values.get("status") or values.get("status_text", "")).strip()
-        entry.is_reversal = values.get("reversal", "").strip() in {"true", "1"}
-        entry.booking_date = self._day(values, "booking_date")
-        entry.value_date = self._day(values, "value_date")
-        entry.bank_reference = (values.get("bank_reference", "").strip() or values.get("entry_reference", "")).strip()
-        entry.account = entry.section.account
+        entry.booking = booking = self._payments.booking(
+            entry.section.account,
+            (values.get("status") or values.get("status_text", "")).strip(),
+            (self._day(values, "booking_date", "Ntry/BookgDt"), self._day(values, "value_date", "Ntry/ValDt")),
+            (values.get("bank_reference", "").strip() or values.get("entry_reference", "")).strip(),
+            is_reversal=values.get("reversal", "").strip() in {"true", "1"},
+        )
         if entry.amount is None:
             entry.section.add_unreadable()
         else:
-            booked = entry.status == "BOOK"
-            entry.section.add(entry.amount, entry.currency, is_credit=entry.is_credit, is_booked=booked)
-            self._audit.count(entry.currency, *((entry.amount, 0) if entry.is_credit else (0, entry.amount)))
+            is_booked = booking.status == "BOOK"
+            self.count_entries(entry.section, (entry.amount, entry.currency), 1, entry.is_credit, is_booked=is_booked)
         waiting, entry.waiting = entry.waiting, []
         for transaction in waiting:
             self._settle(entry, transaction)
 
-    def _day(self, values: Values, key: str) -> date | None:
+    def count_entries(self, section: Section, money: Money, entries: int, is_credit: bool, *, is_booked: bool) -> None:
+        """Add *entries* with the sum *money* to the totals."""
+        minor, currency = money
+        section.add(minor, currency, is_credit=is_credit, is_booked=is_booked, entries=entries)
+        self._audit.count(currency, *((minor, 0) if is_credit else (0, minor)))
+
+    def count_account(self, account: str, transactions: int) -> None:
+        """Add *transactions* to those of *account*."""
+        self._accounts[account] = self._accounts.get(account, 0) + transactions
+
+    def _day(self, values: Values, key: str, path: str) -> date | None:
         raw = values.get(key)
         if raw is None:
             return None
         day = local_day(raw)
         if day is None:
-            self._audit.block("file.invalid", self._place(f"Ntry, {key}"), raw, reason="is not a date")
+            self._audit.block("file.invalid", self._place(path), raw, reason="is not a date")
         return day
 
     def close(self, entry: Entry) -> None:
@@ -197,91 +235,85 @@ class Transactions:
             self._give_up(entry, entry.held)
         elif entry.is_summable:
             self._audit.compare("sum of its transactions", signed, entry.sum, self._place("Ntry/Amt"))
-        self._accounts[entry.account] = self._accounts.get(entry.account, 0) + max(entry.count, 1)
+        self.count_account(entry.booking.account, max(entry.count, 1))
 
     def close_batch(self, entry: Entry, values: Values) -> None:
         """Compare what ``Btch`` states with the transactions of its ``NtryDtls``."""
-        place, computed = self._place("NtryDtls/Btch"), entry.batch_count
+        path, computed = "NtryDtls/Btch", entry.batch_count
         if "count" in values:
-            stated = self._amounts.count(values["count"], f"{place}/NbOfTxs")
+            stated = self._amounts.count(values["count"], f"{path}/NbOfTxs")
             entry.largest_batch = max(entry.largest_batch, stated or 0)
-            if stated is not None and self.message == "camt.054":
-                self._audit.compare("transactions", stated, computed, f"{place}/NbOfTxs")
+            if stated is not None and self._payments.message == "camt.054":
+                self._audit.compare("transactions", stated, computed, self._place(f"{path}/NbOfTxs"))
             elif stated is not None and computed not in {0, stated}:
-                self._audit.warn("camt.batch_count", f"{place}/NbOfTxs", str(stated), stated=stated, computed=computed)
+                place = self._place(f"{path}/NbOfTxs")
+                self._audit.warn("camt.batch_count", place, str(stated), stated=stated, computed=computed)
         if "total" in values and computed:
             text, currency = values["total"]
-            minor = self._amounts.minor(text, currency, f"{place}/TtlAmt")
+            minor = self._amounts.minor(text, currency, f"{path}/TtlAmt")
             if minor is not None and entry.is_batch_whole and entry.batch_sums.keys() == {currency}:
-                self._audit.compare("sum", minor, abs(entry.batch_sums[currency]), f"{place}/TtlAmt")
+                self._audit.compare("sum", minor, abs(entry.batch_sums[currency]), self._place(f"{path}/TtlAmt"))
 
     # --- the payment ---
 
-    def _payment(
-        self, entry: Entry, values: Values, money: tuple[int, str], *, is_credit: bool, why_not: str = ""
-    ) -> Payment:
-        minor, currency = money
-        references, text = self._references(values, money)
-        first = primary(references)
-        status = entry.status
-        own = "" if values is entry.values else values.get("bank_reference", "").strip()
-        payer = values.get("payer_account", "")
-        payer = account_number(payer) if payer else ""
-        if status != "BOOK":
-            why_not = "payment.not_booked"
-        key = self._key(entry, values, f"{'C' if is_credit else 'D'}{minor}{currency}", first, own, payer)
-        return _new(Payment, (
-            values["position"], minor, currency, _CREDIT if is_credit else _DEBIT,
-            entry.is_reversal or "return" in values, status, not why_not, why_not,
-            first.value if first else "", first.raw if first else "", tuple(references),
-            entry.booking_date, entry.value_date, (values.get("payer") or values.get("ultimate_payer") or "").strip(),
-            payer, entry.account, own or entry.bank_reference, text, key, *_REMAINING_FIELDS,
-        ))  # fmt: skip
+    def _payment(self, entry: Entry, values: Values, money: Money, *, is_credit: bool, why_not: str = "") -> Payment:
+        is_detail = values is not entry.values
+        name = (values.get("payer") or values.get("ultimate_payer") or "").strip()
+        account, *where = map(values.get, ("payer_account", "street", "building", "postcode", "town", "country"))
+        payer = Payer(
+            name,
+            account_number(account) if account else "",
+            values.get("payer_id", "").strip(),
+            address([text or "" for text in where], values.get("address_lines", ())),
+        )
+        return self._payments.make(
+            entry.booking, values["position"], *money,
+            values.get("bank_reference", "").strip() if is_detail else "", values.get("end_to_end", ""),
+            payer, self._told(values, money), self._day(values, "order_date", "TxDtls/RltdDts/AccptncDtTm"),
+            is_credit, "return" in values, values.get("charges_minor", 0) if money == values.get("money") else 0, why_not,
+        )  # fmt: skip
 
-    def _references(self, values: Values, money: tuple[int, str]) -> tuple[list[Reference], str]:
+    def _told(self, values: Values, money: Money) -> Told:
         """Return references and free text. Every part of the text is kept too: banks cut words at 35 or 140."""
         found: list[Reference] = []
         parts: list[str] = list(values.get("texts", ()))
-        has_all, currencies = True, set()
+        has_all, is_said, currencies = True, False, set()
         for remittance in values.get("remittances", ()):
             references = references_of(remittance)
-            if "remitted" in remittance or "credited" in remittance:
-                references, currency = allocated(remittance, references, self._amounts, self._place("Strd"))
+            if remittance.keys() & {"remitted", "credited", "due", "amounts"}:
+                references, currency = allocated(remittance, references, self._amounts)
                 currencies.add(currency)
+                is_said |= bool(remittance.keys() & {"remitted", "credited"})
             elif references:
                 has_all = False
             found += references
             parts += remittance.get("texts", ())
+        is_divided = False
         if currencies:
-            found = self._checked(
-                found, money, has_all=has_all and currencies == {money[1]}, position=values["position"]
-            )
-        found += [Reference(part, part.strip(), "text") for part in parts if part.strip()]
-        text = " ".join(part.strip() for part in parts) or values.get("additional", "").strip()
-        return found, text
+            is_whole = has_all and currencies == {money[1]}
+            is_divided = self._settle_parts(found, money, values["position"], is_whole=is_whole, is_said=is_said)
+        text = values.get("additional", "").strip() or values.get("return_reason", "")
+        return told(found, parts, text, is_divided=is_divided)
 
-    def _checked(
-        self, references: list[Reference], money: tuple[int, str], *, has_all: bool, position: int
-    ) -> list[Reference]:
-        """Return *references* with their parts only if these add up to the payment; payers mistype them."""
+    def _settle_parts(
+        self, references: list[Reference], money: Money, position: int, *, is_whole: bool, is_said: bool
+    ) -> bool:
+        """Take the parts off *references* unless they add up to the payment, since payers mistype them.
+
+        Return whether the file said something else than the amount of the payment. *is_said* tells what was paid for
+        each document; what was due for it is worth no warning.
+        """
         total = sum(reference.amount_minor or 0 for reference in references)
-        if has_all and total == money[0]:
-            return references
-        if has_all:
+        if is_whole and total == money[0]:
+            return False
+        if is_whole and is_said:
             place = f"transaction {position}, Strd/RfrdDocAmt"
             self._audit.warn("camt.allocation", place, str(total), stated=total, computed=money[0])
-        return [Reference(raw, value, kind) for raw, value, kind, _ in references]
+        references[:] = [Reference(raw, value, kind) for raw, value, kind, _ in references]
+        return is_said
 
-    def _key(self, entry: Entry, values: Values, amount: str, first: Reference | None, own: str, payer: str) -> str:
-        """Return the identity across files (payments.md 8): nothing in it changes when a copy is ordered again."""
-        state = "" if entry.status == "BOOK" else f"{entry.status}:"
-        identity = f"{self.message}:{entry.account}:{state}{amount}:{own}"
-        if not own or len(identity) > MAX_KEY_CHARACTERS:
-            end_to_end = values.get("end_to_end", "").strip()
-            facts = (
-                identity, entry.bank_reference, str(entry.booking_date or entry.value_date or ""),
-                first.value if first else "", "" if end_to_end == "NOTPROVIDED" else end_to_end, payer,
-            )  # fmt: skip
-            digest = blake2b("\x1f".join(facts).encode(errors="surrogatepass"), digest_size=16).hexdigest()
-            identity = f"{self.message}:{entry.account[:34]}:{amount[:40]}:#{digest}"
-        return f"{identity}:{self._next_ordinal(identity)}"
+
+def _lowers(record: Values) -> bool:
+    """Return whether a charge is part of the difference between what was paid and what arrived."""
+    is_debit = record.get("direction", "").strip() in {"", "DBIT"}
+    return is_debit and record.get("is_included", "").strip() not in {"false", "0"}

@@ -29,7 +29,7 @@ class _Leaf:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """An element whose values are gathered and handed to the reader when it ends.
+    """An element whose values are gathered and handed to the reader when it ends, or *into* a list of those around it.
 
     *known* lists the schema's other children; an element that is in neither is worth a warning.
     """
@@ -37,6 +37,7 @@ class _Group:
     name: str
     children: Mapping[str, Any]
     known: frozenset[str] = frozenset()
+    into: str = ""
 
 
 def _text(key: str, **children: Any) -> _Leaf:
@@ -63,23 +64,52 @@ def _day(key: str) -> Tree:
     return {"Dt": _text(key), "DtTm": _text(key)}
 
 
-def _party(key: str) -> Tree:
-    return {"Nm": _text(key), "Pty": {"Nm": _text(key)}}
+def _party(key: str, **more: Any) -> Tree:
+    party = {"Nm": _text(key), **more}
+    return {**party, "Pty": party}
 
 
-_DOCUMENT = _Group("document", {"Tp": {"CdOrPrtry": {"Cd": _text("code")}}, "Nb": _text("number")})
+def _part(name: str, children: Tree, into: str) -> _Group:
+    """Return a group that is a part of the one around it. What else stands in it is of no interest."""
+    return _Group(name, children, into=into)
 
-_REMITTANCE = _Group(
+
+_ADDRESS = {
+    "StrtNm": _text("street"),
+    "BldgNb": _text("building"),
+    "PstCd": _text("postcode"),
+    "TwnNm": _text("town"),
+    "Ctry": _text("country"),
+    "AdrLine": _texts("address_lines"),
+}
+_PARTY_ID = {kind: {"Othr": {"Id": _text("payer_id")}} for kind in ("OrgId", "PrvtId")}
+
+_DOCUMENT = _part("document", {"Tp": {"CdOrPrtry": {"Cd": _text("code")}}, "Nb": _text("number")}, "documents")
+
+_REMITTANCE = _part(
     "remittance",
     {
         "RfrdDocInf": _DOCUMENT,
-        "RfrdDocAmt": {"RmtdAmt": _amount("remitted"), "CdtNoteAmt": _amount("credited")},
+        "RfrdDocAmt": {
+            "DuePyblAmt": _amount("due"),
+            "RmtdAmt": _amount("remitted"),
+            "CdtNoteAmt": _amount("credited"),
+            "RmtAmtAndTp": _part("typed", {"Amt": _amount("amount")}, "amounts"),  # from .12 on, instead of all others
+        },
         "CdtrRefInf": {
             "Tp": {"CdOrPrtry": {"Cd": _text("code"), "Prtry": _text("proprietary")}, "Issr": _text("issuer")},
             "Ref": _text("reference"),
         },
         "AddtlRmtInf": _texts("texts"),
     },
+    "remittances",
+)
+
+_CHARGE = {"Amt": _amount("amount"), "CdtDbtInd": _text("direction"), "ChrgInclInd": _text("is_included")}
+_CHARGES = _part(
+    "charge",
+    {"TtlChrgsAndTaxAmt": _amount("total"), "Rcrd": _part("record", _CHARGE, "records"), **_CHARGE},
+    "charges",
 )
 
 _TRANSACTION = _Group(
@@ -88,19 +118,23 @@ _TRANSACTION = _Group(
         "Refs": {"AcctSvcrRef": _text("bank_reference"), "EndToEndId": _text("end_to_end")},
         "Amt": _amount("amount"),
         "CdtDbtInd": _text("direction"),
-        "AmtDtls": {"TxAmt": {"Amt": _amount("detail_amount")}},
-        "Chrgs": _text("charges"),
+        "AmtDtls": {
+            "InstdAmt": {"Amt": _amount("instructed_amount")},
+            "TxAmt": {"Amt": _amount("detail_amount")},
+        },
+        "Chrgs": _CHARGES,
         "RltdPties": {
-            "Dbtr": _party("payer"),
+            "Dbtr": _party("payer", PstlAdr=_ADDRESS, Id=_PARTY_ID),
             "UltmtDbtr": _party("ultimate_payer"),
             "DbtrAcct": _account("payer_account"),
         },
         "RmtInf": {"Ustrd": _texts("texts"), "Strd": _REMITTANCE},
-        "RtrInf": _text("return", Rsn={"Cd": _text("return_reason")}),
+        "RltdDts": {"AccptncDtTm": _text("order_date")},
+        "RtrInf": _text("return", Rsn={"Cd": _text("return_reason"), "Prtry": _text("return_reason")}),
         "AddtlTxInf": _text("additional"),
     },
     _names(
-        "Avlbty BkTxCd Intrst RltdAgts LclInstrm PmtTpInf Purp RltdRmtInf RltdDts RltdPric RltdQties FinInstrmId Tax"
+        "Avlbty BkTxCd Intrst RltdAgts LclInstrm PmtTpInf Purp RltdRmtInf RltdPric RltdQties FinInstrmId Tax"
         " CorpActn SfkpgAcct CshDpst CardTx SplmtryData"
     ),
 )
@@ -157,6 +191,7 @@ _SECTION = _Group(
     "section",
     {
         "Id": _text("id"),
+        "ElctrncSeqNb": _text("sequence"),
         "NtfctnPgntn": _PAGES,
         "StmtPgntn": _PAGES,
         "CpyDplctInd": _text("copy"),
@@ -165,7 +200,7 @@ _SECTION = _Group(
         "TxsSummry": _Group("summary", _SUMMARY),
         "Ntry": _ENTRY,
     },
-    _names("ElctrncSeqNb RptgSeq LglSeqNb CreDtTm FrToDt RptgSrc RltdAcct Intrst AddtlNtfctnInf AddtlStmtInf"),
+    _names("RptgSeq LglSeqNb CreDtTm FrToDt RptgSrc RltdAcct Intrst AddtlNtfctnInf AddtlStmtInf"),
 )
 
 _HEADER = _Group("header", {"MsgId": _text("message"), "CreDtTm": _text("created"), "MsgPgntn": _PAGES})
@@ -182,26 +217,33 @@ MESSAGES = {
 """Message element to the name of the message and its tree."""
 
 
-class _Node:
+class Node:
     """One element of the tree, made ready for one namespace and one reader."""
 
-    __slots__ = ("children", "close", "has_currency", "is_group", "is_repeated", "key", "known", "name", "open")
+    __slots__ = (
+        "children", "close", "has_currency", "into", "is_group", "is_repeated", "key", "known", "name", "open",
+    )  # fmt: skip
 
     def __init__(self, spec: Any, prefix: str, reader: object) -> None:
         group = spec if isinstance(spec, _Group) else None
         leaf = spec if isinstance(spec, _Leaf) else None
         children = spec if group is None and leaf is None else spec.children
-        self.children = {prefix + name: _Node(child, prefix, reader) for name, child in children.items()}
+        self.children = {prefix + name: Node(child, prefix, reader) for name, child in children.items()}
         self.known = frozenset(prefix + name for name in group.known) if group and group.known else None
         self.key = leaf.key if leaf else None
         self.has_currency = bool(leaf and leaf.has_currency)
         self.is_repeated = bool(leaf and leaf.is_repeated)
         self.is_group = group is not None
-        self.name = group.name if group else ""
+        self.name, self.into = (group.name, group.into) if group else ("", "")
         self.open: Callable[[Values], None] | None = getattr(reader, f"begin_{group.name}", None) if group else None
         self.close: Callable[[Values], None] | None = getattr(reader, f"end_{group.name}", None) if group else None
 
 
-def nodes_of(element: str, namespace: str, reader: object) -> _Node:
+def prefix_of(namespace: str) -> str:
+    """Return what the XML parser puts before local names of *namespace*."""
+    return f"{namespace} " if namespace else ""
+
+
+def nodes_of(element: str, namespace: str, reader: object) -> Node:
     """Return the tree of the message *element* for a document in *namespace*, with the methods of *reader* in place."""
-    return _Node(MESSAGES[element][1], f"{namespace} " if namespace else "", reader)
+    return Node(MESSAGES[element][1], prefix_of(namespace), reader)

@@ -1,57 +1,63 @@
 """A walk over a camt document that stops only at the elements of the tree (`camt_paths`).
 
-The XML parser reads the document; transactions and entries of a shape seen before are leapt over by `camt_shapes`. A
+The XML parser reads the document; transactions and entries of a shape seen before are leapt over by `camt_leap`. A
 leap begins only where the parser has just read the end of one and holds nothing back, so that what follows is content.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from gateway.errors import DecodeError
-from gateway.formats.camt_paths import Values, _Node, nodes_of
-from gateway.formats.camt_shapes import Shape, learn
+from gateway.formats.camt_leap import LEAPT, Leaps
+from gateway.formats.camt_paths import Node, Values, nodes_of, prefix_of
 from gateway.formats.xmltree import MAX_DEPTH, TooDeep, feed, safe_parser
 
-MAX_SHAPES = 32
-"""Shapes kept of each kind. A bank uses a handful; a file with more of them is read by the parser alone."""
+MAX_REPEATED = 10_000
+"""Repetitions of one text or part in one transaction. Banks send at most a few hundred."""
 
-LEAPT = frozenset({"transaction", "entry"})
-"""Groups that are leapt over: many payments in one entry, or many entries with one payment each."""
+CHUNK_BYTES = 1 << 18
+"""Read at once. What stands across the border of two chunks goes to the parser, so that a larger chunk is faster."""
 
-MAX_TEXTS = 10_000
-"""Repetitions of one text in one transaction. Banks send at most a few hundred."""
-
-_END = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?(?:TxDtls|Ntry)>")
-_ENCODINGS = {"": True, "utf-8": True, "iso-8859-1": False}
-"""Charsets in which a tag is the same bytes as in ASCII, and whether they are UTF-8."""
+_TOO_OFTEN = f"repeats a text or a part of a transaction more than {MAX_REPEATED} times"
+_END = re.compile(r"</(?:[A-Za-z_][\w.-]*:)?(?:TxDtls|Ntry)>", re.ASCII)
+_DECLARATION = re.compile(rb"<\?xml\s[^>]*\?>")
+_CODECS = {"": "utf-8", "utf-8": "utf-8", "us-ascii": "ascii", "iso-8859-1": "latin-1"}
+"""Charsets in which a tag is the same bytes as in ASCII, and how Python reads them."""
 
 
 class Walk:
     """Calls ``begin_<group>(values)`` and ``end_<group>(values)`` of *reader* while it goes over one document.
 
     The values handed over at the beginning are the object that fills up until the end. The reader also has
-    ``found_message(element, namespace) -> bool`` (walk it, or pass it over) and ``found_unknown(element)``.
-    *line* tells where the walk is; an error's line lacks the *skipped_lines* that were leapt over. *leaps* off leaves everything to the parser, which a test compares with.
+    ``found_message(element, namespace) -> bool`` (walk it, or pass it over), ``found_unknown(element)`` and what
+    `camt_leap.Reader` asks for. *line* tells where the walk is; an error's line lacks the *skipped_lines* that were
+    leapt over. *leaps* off leaves everything to the parser, which a test compares with.
     """
 
     def __init__(self, reader: Any, *, leaps: bool = True) -> None:
-        self._reader, self._leaps = reader, leaps
+        self._reader = reader
+        self._leaps = Leaps(reader) if leaps else None
         self._parser = safe_parser()
         self._parser.XmlDeclHandler = self._declared
-        self._is_utf8: bool | None = True
+        self._codec: str | None = "utf-8"
         self._pieces: list[str] = []
         self.root = ""
         self._depth = self._document_depth = 0
-        self._fed = self._leapt = self.skipped_lines = 0
+        self._fed = 0
         self._began = dict.fromkeys(LEAPT, -1)  # where the parser saw the last of each begin
         self._ended, self._last = -1, ""  # where it saw the last one end, and which that was
         self._between = ""  # which of them may follow here; empty where the parser must read on
-        self._nodes: dict[str, _Node] = {}
+        self._nodes: dict[str, Node] = {}
         self._prefix = ""
-        self._shapes: dict[str, list[Shape]] = {name: [] for name in LEAPT}
+
+    @property
+    def skipped_lines(self) -> int:
+        """Lines that were leapt over."""
+        return self._leaps.lines if self._leaps else 0
 
     @property
     def line(self) -> int:
@@ -70,66 +76,64 @@ class Walk:
             DecodeError: as `xmltree.feed`; `Doctype`, `TooDeep` and `CutShort` are told apart.
         """
         self._search()
-        yield from feed(self._parser, stream, self._take)
+        yield from feed(self._parser, stream, self._take, CHUNK_BYTES)
 
     def _declared(self, _: object, encoding: str | None, __: object) -> None:
-        self._is_utf8 = _ENCODINGS.get((encoding or "").lower())
+        self._codec = _CODECS.get((encoding or "").lower())
 
     # --- leaping ---
 
     def _take(self, data: bytes) -> int:
         """Read *data*, leaping where possible; return how many bytes the parser was given."""
-        before, position, origin = self._fed, 0, self._fed  # origin: where in the parser's count *data* would begin
-        text = data.decode("latin-1")
-        while position < len(data):
-            if self._between:
-                stop = self._leap(text, position)
-                origin, position = self._fed - stop, stop
-            found = _END.search(data, position) if self._leaps and self._is_utf8 is not None else None
-            stop = found.end() if found else len(data)
-            self._parser.Parse(data[position:stop], False)
-            self._fed += stop - position
-            self._between = self._last if found and self._ended - origin == found.start() else ""
-            began = self._began.get(self._between, -1) - origin
-            if self._between and began >= max(0, self._leapt - origin):
-                self._learn(text[began:stop])
+        before = self._fed
+        if not before and (declaration := _DECLARATION.match(data)):
+            self._parse(declaration[0])  # it names the charset
+            data = data[declaration.end() :]
+        codec = self._codec
+        text, used = self._decoded(data) if self._leaps else ("", 0)
+        position = start = 0  # start: where in *text* began what the parser was given since
+        since, begins = self._fed, dict.fromkeys(LEAPT, -1)  # begins: where in *text* the last of each began
+        while self._leaps and position < len(text):
+            if self._between and (stop := self._leaps.over(text, position, self._between)) > position:
+                position = start = stop
+                since = self._fed
+            found = _END.search(text, position)
+            stop = found.end() if found else len(text)
+            self._parse(text[position:stop].encode(codec or ""))
+            is_end = found is not None and self._fed - self._ended == stop - found.start() and self._codec == codec
+            self._between = self._last if is_end else ""
+            if self._between and self._leaps.can_learn:
+                recent = text[start:stop].encode(codec or "")
+                for name, began in self._began.items():
+                    if began >= since:
+                        begins[name] = stop - len(recent[began - since :].decode(codec or ""))
+                if begins[self._between] >= 0:
+                    raw = text[begins[self._between] : stop]
+                    self._leaps.learn(raw, self._nodes[self._between], self._prefix)
+                    begins[self._between] = -1
+                start, since = stop, self._fed
             position = stop
+        if used < len(data):
+            self._between = ""
+            self._parse(data[used:])
         return self._fed - before
 
-    def _learn(self, raw: str) -> None:
-        shapes = self._shapes[self._between]
-        if len(shapes) < MAX_SHAPES and not any(shape.match(raw, 0) for shape in shapes):
-            shape = learn(raw, self._nodes[self._between], self._prefix)
-            if shape and shape.match(raw, 0):
-                shapes.insert(0, shape)
+    def _parse(self, data: bytes) -> None:
+        self._fed += len(data)
+        self._parser.Parse(data, False)
 
-    def _leap(self, text: str, position: int) -> int:
-        """Read what has a known shape from *position* on; return where it ends."""
-        while shape_and_match := self._match(text, position):
-            shape, found = shape_and_match
-            groups, raw = found.groups(), found[0]
-            if self._is_utf8 and not raw.isascii():
-                try:
-                    raw.encode("latin-1").decode()
-                except UnicodeDecodeError:
-                    return position  # the parser says where
-                groups = tuple([group if group.isascii() else group.encode("latin-1").decode() for group in groups])
-            position = found.end()
-            self._leapt = self._fed
-            self.skipped_lines += raw.count("\n")
-            shape.file(groups)
-        return position
-
-    def _match(self, text: str, position: int) -> tuple[Shape, re.Match[str]] | None:
-        """Return the shape that fits at *position*, and move it to the front: payments of one kind come in runs."""
-        shapes = self._shapes[self._between]
-        for index, shape in enumerate(shapes):
-            found = shape.match(text, position)
-            if found:
-                if index:
-                    shapes.insert(0, shapes.pop(index))
-                return shape, found
-        return None
+    def _decoded(self, data: bytes) -> tuple[str, int]:
+        """Return *data* as text, and how many of its bytes that is: none where there can be no leaps."""
+        try:
+            if self._codec == "utf-8":  # a character may be cut at the end
+                text, used = codecs.utf_8_decode(data, "strict", False)
+            elif self._codec:
+                text, used = data.decode(self._codec), len(data)
+            else:
+                return "", 0
+        except UnicodeDecodeError:
+            return "", 0  # the parser says where
+        return ("", 0) if "\ufffe" in text or "\uffff" in text else (text, used)
 
     # --- walking ---
 
@@ -163,11 +167,13 @@ class Walk:
         """Install the handlers that walk the tree of *element*, whose start tag was just read."""
         parser, reader, pieces, check = self._parser, self._reader, self._pieces, self._check
         node = nodes_of(element, namespace, reader)
-        nodes: list[_Node] = []
+        nodes: list[Node] = []
         values: Values = {}
         groups: list[Values] = []
         currency, skipped = "", 0
-        self._prefix, self._shapes = f"{namespace} " if namespace else "", {name: [] for name in LEAPT}
+        self._prefix = prefix_of(namespace)
+        if self._leaps:
+            self._leaps.forget()
 
         def start(name: str, attributes: dict[str, str]) -> None:
             nonlocal node, values, currency
@@ -197,8 +203,8 @@ class Walk:
                 if node.is_repeated:
                     texts = values.setdefault(key, [])
                     texts.append(text)
-                    if len(texts) > MAX_TEXTS:
-                        raise DecodeError(f"repeats a text more than {MAX_TEXTS} times", line=parser.CurrentLineNumber)
+                    if len(texts) > MAX_REPEATED:
+                        raise DecodeError(_TOO_OFTEN, line=parser.CurrentLineNumber)
                 else:
                     values[key] = (text, currency) if node.has_currency else text
             elif node.is_group:
@@ -210,7 +216,12 @@ class Walk:
                     self._depth -= 1
                     self._search()
                     return
-                values = groups.pop()
+                part, values = values, groups.pop()
+                if node.into:
+                    parts = values.setdefault(node.into, [])
+                    parts.append(part)
+                    if len(parts) > MAX_REPEATED:
+                        raise DecodeError(_TOO_OFTEN, line=parser.CurrentLineNumber)
             node = nodes.pop()
 
         def skip(name: str) -> None:

@@ -7,11 +7,14 @@ is, because banks do send error pages and portals do offer the wrong file of two
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import BinaryIO, NamedTuple
 
 from gateway.domain.exchange import Finding, PaymentStream, Severity
 from gateway.errors import FileRefused
+from gateway.formats.bgmax import BgMaxReader
 from gateway.formats.camt import CamtReader
+from gateway.formats.cremul import CremulReader
 from gateway.formats.ocr_giro import OcrGiroReader
 
 HEAD_BYTES = 1 << 16
@@ -30,14 +33,15 @@ _BINARY = (
     (b"{", "json", "it is JSON, not a payment file of a bank"),
 )
 _FIXED = (
-    (re.compile(rb"01BGMAX"), "bgmax", "the format BgMax (Bankgirot) " + _UNREAD),
     (re.compile(rb"01(\d{8})?AUTOGIRO"), "autogiro", "the format Autogiro (Bankgirot) " + _UNREAD),
     (re.compile(rb"00TOTALIN"), "total_in", "the format Total IN (Nordea) " + _UNREAD),
     (re.compile(rb"0\d{10}[^\r\n]{79}\r?\n[35]\d"), "ktl", "the format KTL (Finnish reference payments) " + _UNREAD),
-    (re.compile(rb"UNA|UNB\+"), "edifact", "it is EDIFACT (CREMUL and others), which " + _UNREAD),
     (re.compile(rb":20:|\{1:F01"), "mt940", "it is a SWIFT MT statement, which this version does not read"),
     (re.compile(rb"#FLAGGA"), "sie", "it is a SIE file of an accounting system, not a payment file"),
 )
+_READ = ((re.compile(rb"01BGMAX"), "bgmax"),)
+"""How files begin that have a reader of their own name."""
+
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|script|title)\b", re.IGNORECASE)
 _ROOT = re.compile(rb"<([A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)(\s[^<>]*)?/?>")
 _PROLOG = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
@@ -52,6 +56,9 @@ _NOT_PAYMENTS = {
     "Sie": ("sie", "it is a SIE file of an accounting system, not a payment file"),
     "SieEntry": ("sie", "it is a SIE file of an accounting system, not a payment file"),
 }
+_EDIFACT = re.compile(rb"UNA|UNB[^A-Za-z0-9]")
+_EDIFACT_MESSAGE = re.compile(rb"UNH([^A-Za-z0-9])[^A-Z]*?\1([A-Z]{6})[^A-Za-z0-9]")
+_EDIFACT_END = re.compile(rb"UNZ[^A-Za-z0-9]\d")
 _NY_SERVICES = {b"21": "AvtaleGiro", b"02": "Autogiro", b"04": "remittance"}
 _NY_ASSIGNMENT = re.compile(rb"^NY(\d\d)..20", re.MULTILINE)
 _NY_END = re.compile(rb"^NY000089", re.MULTILINE)
@@ -79,17 +86,20 @@ def detect(head: bytes) -> Detected:
         return Detected(None, "it is empty")
     if start[:8] == b"NY000010":
         return _transmission(start)
-    refusal = _refusal(start)
-    if refusal:
-        return refusal
-    if start[:1] == b"<":
-        return _xml(start)
+    told = _by_beginning(start)
+    if told:
+        return told
+    if start[:1] == b"<" or _EDIFACT.match(start):
+        return _xml(start) if start[:1] == b"<" else _interchange(start)
     if head[:2] in {b"\xff\xfe", b"\xfe\xff"} or head[:4] in {b"<\x00?\x00", b"\x00<\x00?"}:
         return Detected("camt", name="xml")  # UTF-16: the parser reads it and says what it is
     return Detected(None, "its beginning is that of no format we know")
 
 
-def _refusal(start: bytes) -> Detected | None:
+def _by_beginning(start: bytes) -> Detected | None:
+    for pattern, name in _READ:
+        if pattern.match(start):
+            return Detected(name, name=name)
     for magic, name, reason in _BINARY:
         if start.startswith(magic):
             return Detected(None, reason, name)
@@ -107,6 +117,16 @@ def _transmission(start: bytes) -> Detected:
         name = "avtalegiro" if services == {b"21"} else "nets"
         return Detected(None, f"it is a transmission of {names}, without any OCR giro assignment (service 09)", name)
     return Detected("ocr_giro", name="ocr_giro")
+
+
+def _interchange(start: bytes) -> Detected:
+    """Tell CREMUL from other EDIFACT, where the whole interchange is in view; else the reader says what it is."""
+    text = start.replace(b"\r", b"").replace(b"\n", b"")
+    messages = {found[1].decode() for found in _EDIFACT_MESSAGE.findall(text)}
+    if messages and "CREMUL" not in messages and _EDIFACT_END.search(text):
+        names = " and ".join(sorted(messages))
+        return Detected(None, f"it is EDIFACT with {names}, without any CREMUL message", "edifact")
+    return Detected("cremul", name="cremul")
 
 
 def _xml(start: bytes) -> Detected:
@@ -135,9 +155,15 @@ def open_payments(stream: BinaryIO, head: bytes) -> PaymentStream:
         FileRefused: not a payment file, or of a format that this version does not read.
     """
     found = detect(head)
-    if found.format == "ocr_giro":
-        return OcrGiroReader(stream)
-    if found.format == "camt":
-        return CamtReader(stream)
+    if found.format:
+        return _READERS[found.format](stream)
     values = {"reason": found.reason}
     raise FileRefused([Finding(Severity.BLOCKING, "file.not_a_payment_file", "", found.name, values)])
+
+
+_READERS: dict[str, Callable[[BinaryIO], PaymentStream]] = {
+    "ocr_giro": OcrGiroReader,
+    "camt": CamtReader,
+    "bgmax": BgMaxReader,
+    "cremul": CremulReader,
+}

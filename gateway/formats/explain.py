@@ -236,7 +236,7 @@ def _as_dict(payment: Payment) -> dict[str, Any]:
     return {
         "position": payment.position,
         "reference": payment.reference,
-        "references": [reference.value for reference in payment.references if reference.kind != "text"],
+        "references": [reference.value for reference in payment.all_references if reference.kind != "text"],
         "amount_minor": payment.amount_minor,
         "currency": payment.currency,
         "direction": payment.direction.value,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from gateway.formats.fixed_width import END_OF_LINE
 from gateway.formats.record import const, day, digits, filler, number, one_of, pattern, record, text
 
 WIDTH = 80
@@ -129,12 +130,11 @@ RECORDS = (
     TransmissionStart, AssignmentStart, AmountItem1, AmountItem2, AmountItem3, AssignmentEnd, TransmissionEnd
 )  # fmt: skip
 
-END_OF_LINE = r" *\r?\n"
-
 TRANSACTION = (
     pattern(
         AmountItem1,
-        "transaction_type", "transaction_number", "settlement_date", "lump_sum", "sign", "amount_minor", "kid",
+        "transaction_type", "transaction_number", "settlement_date", "sign", "amount_minor", "kid",
+        span=("identity", "settlement_date", "kid"),
     )
     + END_OF_LINE
     + pattern(
@@ -145,3 +145,6 @@ TRANSACTION = (
     + END_OF_LINE
 )  # fmt: skip
 """Matches amount items 1 and 2 of one transaction, which is all there is of most."""
+
+UNIT = "(?=NY091[0-7])" + TRANSACTION + "(?=NY09..(?:30|88))"
+"""A transaction with bank money behind it and no free text."""

@@ -135,7 +135,8 @@ def day(start: int, *, pattern: str = "%d%m%y", empty: str | None = None, defaul
         names["empty"] = empty
         fits, put = "{v} is None or " + fits, "({empty} if {v} is None else " + put + ")"
         valid, take = "{r} == {empty} or " + valid, "(None if {r} == {empty} else " + take + ")"
-        shape, demand = f"(?:{shape}|{re.escape(empty)})", f"{demand}, or {empty!r}"
+        shape = shape if empty.isdecimal() else f"(?:{shape}|{re.escape(empty)})"
+        demand = f"{demand}, or {empty!r}"
     return _field(
         Column(f"date {pattern}", start, width, demand, shape, fits, put, valid, take, names), default=default
     )
@@ -255,23 +256,47 @@ def encode(record: object) -> str:
     return line
 
 
-def pattern(cls: type, *wanted: str, backreference: Mapping[str, str] | None = None) -> str:
+def pattern(
+    cls: type,
+    *wanted: str,
+    backreference: Mapping[str, str] | None = None,
+    span: tuple[str, str, str] | None = None,
+) -> str:
     """Return a regular expression for a line of *cls*, with the *wanted* fields as named groups.
 
     For readers that must go through a million lines. *backreference* maps a field to the group (of an earlier record in
-    a longer expression) whose text it must repeat. It matches raw text: dates may still not exist in the calendar.
+    a longer expression) whose text it must repeat. *span* names a group that takes the columns between two fields, both
+    included, as one text. It matches raw text: dates may still not exist in the calendar. Blanks at the end of the line
+    may be missing, as mail gateways trim them; the open ends are possessive, so that no line is tried twice.
     """
-    repeated = backreference or {}
-    unknown = {*wanted, *repeated} - {name for name, _ in columns(cls)}
+    repeated, (group, first, last) = backreference or {}, span or ("", "", "")
+    unknown = {*wanted, *repeated, *filter(None, (first, last))} - {name for name, _ in columns(cls)}
     if unknown:
         raise TypeError(f"{cls.__name__} has no {sorted(unknown)}")
+    trimmed = _may_be_trimmed(cls)
     parts = []
     for name, column in columns(cls):
-        if name in repeated:
-            parts.append(f"(?P={repeated[name]})")
-        else:
-            parts.append(f"(?P<{name}>{column.pattern})" if name in wanted else column.pattern)
+        shape = f".{{0,{column.width}}}+" if name in trimmed else column.pattern
+        shape = f"(?P={repeated[name]})" if name in repeated else shape
+        shape = f"(?P<{name}>{shape})" if name in wanted else shape
+        parts.append((f"(?P<{group}>" if name == first else "") + shape + (")" if name == last else ""))
     return "".join(parts)
+
+
+def _may_be_trimmed(cls: type) -> set[str]:
+    """Return the columns at the end of a line that blanks alone may fill."""
+    found = set()
+    for name, column in reversed(columns(cls)):
+        if column.kind != "filler" and (column.kind != "text, left" or column.names["fill"] != " "):
+            break
+        found.add(name)
+    return found
+
+
+def day_of(cls: type, field: str, raw: str) -> date | None:
+    """Return the date that *raw* is in the day column *field* of *cls*; None where there is no such date."""
+    found: date | None = dict(columns(cls))[field].names["see"](raw)  # type: ignore[operator]
+    return found
 
 
 def describe(cls: type) -> tuple[tuple[int, int, str, str], ...]:

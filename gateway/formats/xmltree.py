@@ -66,7 +66,12 @@ _CUT_SHORT = frozenset(
 )
 
 
-def feed(parser: expat.XMLParserType, stream: BinaryIO, take: Callable[[bytes], int] | None = None) -> Iterator[None]:
+def feed(
+    parser: expat.XMLParserType,
+    stream: BinaryIO,
+    take: Callable[[bytes], int] | None = None,
+    chunk_bytes: int = CHUNK_BYTES,
+) -> Iterator[None]:
     """Feed *stream* to *parser* chunk by chunk, yielding after each so that the caller can hand on what was read.
 
     *take* may stand in for the parser: it is given each chunk, parses what it does not read itself, and returns how
@@ -82,7 +87,7 @@ def feed(parser: expat.XMLParserType, stream: BinaryIO, take: Callable[[bytes], 
     fed, held, body = 0, b"", b""
     parse = take or (lambda data: parser.Parse(data, False) and len(data))
     try:
-        for chunk in _chunks(stream):
+        for chunk in _chunks(stream, chunk_bytes):
             data = held + chunk
             body = data.rstrip(b"\x1a \t\r\n")
             held = data[len(body) :]
@@ -103,13 +108,13 @@ def feed(parser: expat.XMLParserType, stream: BinaryIO, take: Callable[[bytes], 
     yield
 
 
-def _chunks(stream: BinaryIO) -> Iterator[bytes]:
+def _chunks(stream: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
     """Yield *stream* in chunks; the first begins at the first tag."""
     head = b""
-    while not head and (chunk := stream.read(CHUNK_BYTES)):
+    while not head and (chunk := stream.read(chunk_bytes)):
         head = chunk.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")
     yield head
-    while chunk := stream.read(CHUNK_BYTES):
+    while chunk := stream.read(chunk_bytes):
         yield chunk
 
 

@@ -30,7 +30,7 @@ _DISPLAY = {"intrum": "Intrum Justitia", "lowell": "Lowell"}
 _CHANGEABLE = frozenset(
     {
         "display_name", "settings", "transport", "environment", "payment_account", "agency_accounts", "profile",
-        "posts_automatically", "transfer_time", "may_create_cases", "treated_as_factoring", "receipt_hours",
+        "posts_automatically", "uses_voucher_inbox", "transfer_time", "may_create_cases", "treated_as_factoring", "receipt_hours",
         "fetch_minutes", "client_number",
     }
 )  # fmt: skip
@@ -55,6 +55,7 @@ def create_agreement(
     payment_account: str = "",
     agency_accounts: Sequence[str] = (),
     posts_automatically: bool = False,
+    uses_voucher_inbox: bool = False,
     transfer_time: str = "18:00",
     may_create_cases: bool = True,
     treated_as_factoring: bool = False,
@@ -82,6 +83,7 @@ def create_agreement(
         "payment_account": payment_account,
         "agency_accounts": list(agency_accounts),
         "posts_automatically": posts_automatically,
+        "uses_voucher_inbox": uses_voucher_inbox,
         "transfer_time": transfer_time,
         "may_create_cases": may_create_cases,
         "treated_as_factoring": treated_as_factoring,
@@ -145,7 +147,7 @@ def activate(house: House, agreement_id: int, actor: str) -> None:
             connection.execute(update(Agreement).where(Agreement.id == agreement_id).values(state="active"))
         except IntegrityError as error:
             raise Refused("agreement.other_creates_cases") from error
-        _schedule(house, connection, agreement_id)
+        _schedule(house, connection, agreement_id, begins=row.state != "active")
         audit.record(connection, row.creditor_id, house.now(), actor, "agreement.activated", "agreement", agreement_id)
 
 
@@ -250,6 +252,8 @@ def _check_values(house: House, values: Mapping[str, Any]) -> None:
         raise DataError(f"{profile.name} does not offer {values['service']}")
     if values["currency"] not in profile.currencies:
         raise DataError(f"{profile.name} does not take {values['currency']}")
+    if values["posts_automatically"] and values["uses_voucher_inbox"]:
+        raise DataError("payments are posted directly or come to the voucher inbox, not both")
     if values["environment"] not in {"sandbox", "production"}:
         raise DataError("environment is sandbox or production")
     try:
@@ -270,22 +274,24 @@ def _check_complete(house: House, connection: Connection, row: Any) -> None:
         raise Refused("delivery.unconfirmed_profile", profile=row.profile)
 
 
-def _schedule(house: House, connection: Connection, agreement_id: int) -> None:
-    """Set the next evening; what is ready before that cut-off goes then."""
+def _schedule(house: House, connection: Connection, agreement_id: int, *, begins: bool = False) -> None:
+    """Set the next run: that of the business date after the last one made, at the time of day as it is now.
+
+    So each business date has one run, whenever the time is changed: a date that was run is not run again, and one whose
+    new time is past is due at once. An agreement that *begins* (anew) does so with the next cut-off; the days without it
+    had no run to miss.
+    """
     row = connection.execute(
-        select(Agreement.transfer_time, Creditor.time_zone)
+        select(Agreement.transfer_time, Agreement.last_business_date, Agreement.next_fetch_at, Creditor.time_zone)
         .join(Creditor, Creditor.id == Agreement.creditor_id)
         .where(Agreement.id == agreement_id)
     ).one()
     local, now = time.fromisoformat(row.transfer_time), house.now()
-    day = business_date(now, local, row.time_zone)
-    connection.execute(
-        update(Agreement)
-        .where(Agreement.id == agreement_id)
-        .values(
-            next_run_at=cutoff(day, local, row.time_zone), last_business_date=day - timedelta(days=1), next_fetch_at=now
-        )
-    )
+    before = business_date(now, local, row.time_zone) - timedelta(days=1)
+    last = max(row.last_business_date or before, before) if begins else row.last_business_date or before
+    following = cutoff(last + timedelta(days=1), local, row.time_zone)
+    values = {"next_run_at": following, "last_business_date": last, "next_fetch_at": row.next_fetch_at or now}
+    connection.execute(update(Agreement).where(Agreement.id == agreement_id).values(**values))
 
 
 def _has_sent(connection: Connection, agreement_id: int) -> bool:

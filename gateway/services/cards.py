@@ -15,6 +15,7 @@ from gateway.db.tables import Customer as CustomerRow
 from gateway.domain.checks import check_customer, has_blocking
 from gateway.domain.exchange import Agreement, Customer, CustomerKind, Finding, LayoutProfile, Service
 from gateway.domain.identifiers import identity_scheme
+from gateway.domain.reasons import Said
 from gateway.errors import ConfigurationError, NotFound
 from gateway.services.house import House
 
@@ -152,6 +153,11 @@ def _twins(connection: Connection, creditor_id: int, rows: Sequence[Any]) -> Map
     return found
 
 
+def _stored_value(value: object) -> object:
+    """A sentence of ours is stored as its code: whoever reads the finding later may read another language."""
+    return value.as_json() if isinstance(value, Said) else str(value)
+
+
 def finding_json(finding: Finding) -> dict[str, Any]:
     """Return a finding as it is stored and served."""
     return {
@@ -159,5 +165,5 @@ def finding_json(finding: Finding) -> dict[str, Any]:
         "code": finding.code,
         "place": finding.place,
         "value": finding.value,
-        "values": {key: str(value) for key, value in finding.values.items()},
+        "values": {key: _stored_value(value) for key, value in finding.values.items()},
     }

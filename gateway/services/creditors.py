@@ -89,6 +89,7 @@ def add_api_key(house: House, creditor_id: int, name: str, scopes: Sequence[str]
 class ApiCaller:
     """Who a valid key speaks for, and what it may do."""
 
+    api_key_id: int
     creditor_id: int
     creditor_key: str
     name: str
@@ -100,14 +101,16 @@ def find_api_key(house: House, key: str) -> ApiCaller | None:
     _, _, rest = key.partition("kp_")
     prefix, _, secret = rest.partition("_")
     query = (
-        select(ApiKey.secret_hash, ApiKey.scopes, ApiKey.name, Creditor.id, Creditor.key)
+        select(ApiKey.id.label("api_key_id"), ApiKey.secret_hash, ApiKey.scopes, ApiKey.name, Creditor.id, Creditor.key)
         .join(Creditor, Creditor.id == ApiKey.creditor_id)
         .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
     )
     with house.database.read() as connection:
         row = connection.execute(query).one_or_none()
     right = hmac.compare_digest(row.secret_hash if row else _hash(""), _hash(secret))
-    return ApiCaller(row.id, row.key, row.name, frozenset(row.scopes)) if row and right and secret else None
+    if not (row and right and secret):
+        return None
+    return ApiCaller(row.api_key_id, row.id, row.key, row.name, frozenset(row.scopes))
 
 
 def revoke_api_key(house: House, api_key_id: int, actor: str) -> None:

@@ -18,7 +18,8 @@ from gateway.db.blobs import CHUNK_BYTES, open_blob
 from gateway.db.bulk import table_of
 from gateway.db.tables import Claim, Task, TransferItem
 from gateway.db.tables import Envelope as EnvelopeRow
-from gateway.domain.exchange import Agreement, Envelope, Totals, Transport
+from gateway.domain.exchange import Agreement, Envelope, Totals
+from gateway.domain.transport import Transport
 from gateway.errors import DataError, DeliveryError, DeliveryInDoubt, NotFound, Refused
 from gateway.services.agreements import secrets_of
 from gateway.services.cards import agreement_of, layout_of
@@ -75,7 +76,7 @@ def read_back(house: House, envelope_id: int) -> None:
     elif found is None and agreement_row.transport.get("keeps_files"):
         with house.database.write() as connection:
             _set(connection, envelope_id, state="sealed", last_error="")
-            outbox.again(connection, "deliver", envelope_id, house.now())
+            outbox.again(connection, "deliver", envelope_id, house.now(), forgives=False)
         house.ring()
     else:
         _doubt(house, envelope_id, "the far side cannot tell whether the file arrived")
@@ -137,7 +138,7 @@ def as_envelope(row: Any) -> Envelope:
         filename=row.filename,
         media_type=row.media_type,
         currency=row.currency,
-        totals=Totals(row.claims, row.items, row.debit_minor, row.credit_minor, row.charge_minor),
+        totals=Totals(row.claims, row.items, row.debit_minor, row.credit_minor, row.charge_minor, row.instructions),
         order=row.delivery_order,
         factoring_agreement=row.factoring_agreement,
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
-from gateway.db.tables import InboundFile
-from gateway.services import inbound, transfer
+from gateway.db.tables import Agreement, InboundFile
+from gateway.services import inbound, mailbox, transfer
 from gateway.services.house import House
 
 _log = structlog.get_logger()
@@ -22,11 +22,13 @@ def make_evening(house: House, agreement_id: int, business_date: date) -> transf
     those of `run_evening`.
     """
     try:
-        inbound.fetch(house, agreement_id)
+        mailbox.fetch(house, agreement_id)
     except Exception as error:  # noqa: BLE001  # whatever keeps the mailbox shut, the evening is not put off for it
         _log.warning("mailbox unreachable before the run", agreement=agreement_id, error=str(error))
+    mine = select(Agreement.creditor_id).where(Agreement.id == agreement_id).scalar_subquery()
+    of_bank = and_(InboundFile.agreement_id.is_(None), InboundFile.creditor_id == mine)
     waiting = select(InboundFile.id).where(
-        InboundFile.agreement_id == agreement_id, InboundFile.state.in_(("stored", "reading"))
+        or_(InboundFile.agreement_id == agreement_id, of_bank), InboundFile.state.in_(("stored", "reading"))
     )
     with house.database.read() as connection:
         file_ids = connection.execute(waiting.order_by(InboundFile.id)).scalars().all()

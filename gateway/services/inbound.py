@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hmac
-import tempfile
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, BinaryIO
 
-from sqlalchemy import Connection, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from gateway.db import audit, blobs, outbox
 from gateway.db.bulk import table_of
@@ -17,25 +16,45 @@ from gateway.db.tables import Agreement as AgreementRow
 from gateway.db.tables import InboundArrival, StagedPayment, WebhookMessage
 from gateway.db.tables import InboundFile as FileRow
 from gateway.domain.exchange import Agreement, Finding, InboundFile, InboundKind, PaymentStream, Severity
-from gateway.errors import DataError, DeliveryError, FileQuarantined, FileRefused, NotFound, PluginError, Refused
+from gateway.errors import DataError, DecodeError, FileQuarantined, FileRefused, NotFound, PluginError, Refused
 from gateway.formats.detect import open_payments
-from gateway.services import case_status, payments, receipts
+from gateway.services import bank, case_status, payments, receipts
 from gateway.services.agreements import secrets_of, token_hash
 from gateway.services.cards import agreement_of, finding_json
 from gateway.services.house import House
-from gateway.transports import open_transport
 
 HEAD_BYTES = 64 << 10
+SMALL_BYTES = 256 << 10
+"""Files up to this share a transaction with others that arrive at the same moment; a larger one would keep them waiting."""
 FINDINGS_MAX = 200
 """Findings kept per file: past this a person needs the file, not the list."""
+
+_G, _F, _M = table_of(AgreementRow), table_of(FileRow), table_of(WebhookMessage)
+_SAME_BYTES = select(_F.c.id).where(_F.c.agreement_id == _G.c.id, _F.c.sha256 == bindparam("sha256"))
+_SAME_MESSAGE = (
+    select(_F.c.sha256)
+    .join(_M, _M.c.inbound_file_id == _F.c.id)
+    .where(_M.c.agreement_id == _G.c.id, _M.c.message_id == bindparam("message_id"))
+)
+# A push is answered while its sender waits, and building its statements anew cost more than running them.
+_WEBHOOK = select(_G.c.id, _G.c.creditor_id, _G.c.agency_key, _G.c.secrets_encrypted).where(
+    _G.c.webhook_token_hash == bindparam("token_hash"), _G.c.state == "active"
+)
+_LOOK = select(
+    _G.c.creditor_id, _SAME_BYTES.scalar_subquery().label("known"), _SAME_MESSAGE.scalar_subquery().label("seen")
+).where(_G.c.id == bindparam("agreement_id"))
+_NEW_FILE = insert(_F).returning(_F.c.id)
+_NEW_ARRIVAL = insert(table_of(InboundArrival))
+_NEW_MESSAGE = insert(_M)
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """Where an arrival ended: a new inbound file, or one that was there already."""
+    """Where an arrival ended: a new inbound file, or one that was there already. *sha256* in hex."""
 
     inbound_file_id: int
     is_new: bool
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +68,8 @@ class WebhookTarget:
 
 def find_webhook(house: House, agency_key: str, token: str) -> WebhookTarget | None:
     """Return the agreement behind ``/webhooks/<agency_key>/<token>``, or None."""
-    columns = table_of(AgreementRow).columns
-    query = select(*columns).where(columns.webhook_token_hash == token_hash(token), columns.state == "active")
     with house.database.read() as connection:
-        row = connection.execute(query).one_or_none()
+        row = connection.execute(_WEBHOOK, {"token_hash": token_hash(token)}).one_or_none()
     if row is None or not hmac.compare_digest(row.agency_key, agency_key):
         return None
     kept = secrets_of(house, row)
@@ -72,86 +89,89 @@ def store(
         Refused: ``webhook.id_reused``, when a message id that was seen before comes with other bytes: they are not
             accepted, so that nothing accepted is ever lost (P1).
     """
-    sha256, _size = blobs.digest(content)
-    with house.database.write() as connection:
-        now = house.now()
-        _refuse_reused_id(connection, agreement_id, message_id, sha256)
-        known = _known(connection, agreement_id, sha256)
-        file_id = _insert(connection, agreement_id, channel, filename, content, now) if known is None else known
-        arrival = {"inbound_file_id": file_id, "channel": channel, "filename": filename[:255], "at": now}
-        connection.execute(insert(InboundArrival).values(**arrival))
-        if message_id:
-            _remember(connection, agreement_id, message_id, file_id, now)
+    arrival = _Arrival(agreement_id, channel, filename[:255], content, message_id, *blobs.digest(content))
+    try:
+        stored = _write(house, arrival)
+    except IntegrityError:  # a copy of the same bytes was committed while this one was being stored: look again
+        stored = _write(house, arrival)
     house.ring()
-    return StoredFile(file_id, known is None)
+    return stored
 
 
-def _refuse_reused_id(connection: Connection, agreement_id: int, message_id: str, sha256: str) -> None:
-    seen = (
-        select(FileRow.sha256)
-        .join(WebhookMessage, WebhookMessage.inbound_file_id == FileRow.id)
-        .where(WebhookMessage.agreement_id == agreement_id, WebhookMessage.message_id == message_id)
-    )
-    before = connection.execute(seen).scalar_one_or_none() if message_id else None
-    if before not in {None, sha256}:
+def _write(house: House, arrival: _Arrival) -> StoredFile:
+    if arrival.size <= SMALL_BYTES:
+        return house.database.write_together(lambda connection: _store(house, connection, arrival))
+    with house.database.write() as connection:
+        return _store(house, connection, arrival)
+
+
+def store_own(house: House, creditor_id: int, channel: str, filename: str, content: BinaryIO) -> StoredFile:
+    """Keep a file of the creditor's own bank, as `store` does with an agency's; raises ``NotFound``."""
+    arrival = _Arrival(None, channel, filename[:255], content, "", *blobs.digest(content))
+    try:
+        stored = _store_own(house, creditor_id, arrival)
+    except IntegrityError:  # as above
+        content.seek(0)
+        stored = _store_own(house, creditor_id, arrival)
+    house.ring()
+    return stored
+
+
+def _store_own(house: House, creditor_id: int, arrival: _Arrival) -> StoredFile:
+    with house.database.write() as connection:
+        now, known = house.now(), _F.c.agreement_id.is_(None) & (_F.c.sha256 == arrival.sha256)
+        bank.own_bank(connection, creditor_id)
+        same = connection.execute(select(_F.c.id).where(_F.c.creditor_id == creditor_id, known)).scalar_one_or_none()
+        file_id = _insert(connection, arrival, creditor_id, now) if same is None else same
+        noted = {"inbound_file_id": file_id, "channel": arrival.channel, "filename": arrival.filename, "at": now}
+        connection.execute(_NEW_ARRIVAL, noted)
+    return StoredFile(file_id, same is None, arrival.sha256)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    agreement_id: int | None
+    channel: str
+    filename: str
+    content: BinaryIO
+    message_id: str
+    sha256: str
+    size: int
+
+
+def _store(house: House, connection: Connection, arrival: _Arrival) -> StoredFile:
+    arrival.content.seek(0)
+    now = house.now()
+    asked = {"agreement_id": arrival.agreement_id, "sha256": arrival.sha256, "message_id": arrival.message_id}
+    found = connection.execute(_LOOK, asked).one_or_none()
+    if found is None:
+        raise NotFound(f"no agreement {arrival.agreement_id}")
+    if found.seen not in {None, arrival.sha256}:
         raise Refused("webhook.id_reused")
+    file_id = _insert(connection, arrival, found.creditor_id, now) if found.known is None else found.known
+    noted = {"inbound_file_id": file_id, "channel": arrival.channel, "filename": arrival.filename, "at": now}
+    connection.execute(_NEW_ARRIVAL, noted)
+    if arrival.message_id and found.seen is None:
+        kept = {"agreement_id": arrival.agreement_id, "message_id": arrival.message_id}
+        connection.execute(_NEW_MESSAGE, kept | {"inbound_file_id": file_id, "received_at": now})
+    return StoredFile(file_id, found.known is None, arrival.sha256)
 
 
-def _known(connection: Connection, agreement_id: int, sha256: str) -> int | None:
-    same = select(FileRow.id).where(FileRow.agreement_id == agreement_id, FileRow.sha256 == sha256)
-    return connection.execute(same).scalar_one_or_none()
-
-
-def _insert(
-    connection: Connection, agreement_id: int, channel: str, filename: str, content: BinaryIO, now: datetime
-) -> int:
-    agreement, _ = agreement_of(connection, agreement_id)
-    stored = blobs.store(connection, content)
-    file_id = connection.execute(
-        insert(FileRow)
-        .values(
-            agreement_id=agreement_id,
-            creditor_id=agreement.creditor_id,
-            channel=channel,
-            filename=filename[:255],
-            blob_id=stored.blob_id,
-            sha256=stored.sha256,
-            size=stored.size,
-            received_at=now,
-        )
-        .returning(FileRow.id)
-    ).scalar_one()
+def _insert(connection: Connection, arrival: _Arrival, creditor_id: int, now: datetime) -> int:
+    stored = blobs.store(connection, arrival.content, (arrival.sha256, arrival.size))
+    values = {
+        "agreement_id": arrival.agreement_id,
+        "creditor_id": creditor_id,
+        "channel": arrival.channel,
+        "filename": arrival.filename,
+        "blob_id": stored.blob_id,
+        "sha256": arrival.sha256,
+        "size": arrival.size,
+        "received_at": now,
+    }
+    file_id: int = connection.execute(_NEW_FILE, values).scalar_one()
     outbox.promise(connection, "read", file_id, now, repeatable=True)
     return file_id
-
-
-def _remember(connection: Connection, agreement_id: int, message_id: str, file_id: int, now: datetime) -> None:
-    module = postgresql if connection.dialect.name == "postgresql" else sqlite
-    row = {"agreement_id": agreement_id, "message_id": message_id, "inbound_file_id": file_id, "received_at": now}
-    connection.execute(module.insert(WebhookMessage).values(**row).on_conflict_do_nothing())
-
-
-def fetch(house: House, agreement_id: int) -> int:
-    """Fetch what waits in an agreement's mailbox; a file is removed there only after it is committed here (P1)."""
-    with house.database.read() as connection:
-        _, row = agreement_of(connection, agreement_id)
-    if row.state != "active" or not row.transport:
-        return 0
-    transport = open_transport(row.transport, secrets_of(house, row))
-    names = sorted(transport.list())
-    faults: list[DeliveryError] = []
-    for name in names:
-        try:
-            with tempfile.TemporaryFile() as content:
-                transport.get(name, content)
-                content.seek(0)
-                store(house, agreement_id, row.transport.get("kind", "mailbox"), name, content)
-            transport.remove(name)
-        except DeliveryError as error:  # one file that cannot be read or removed must not keep the others out
-            faults.append(error)
-    if faults:
-        raise faults[0]
-    return len(names)
 
 
 def process(house: House, inbound_file_id: int) -> None:
@@ -162,7 +182,7 @@ def process(house: House, inbound_file_id: int) -> None:
             return
         connection.execute(update(FileRow).where(FileRow.id == row.id).values(state="reading", progress=0))
         connection.execute(delete(StagedPayment).where(StagedPayment.file_id == row.id))
-        agreement, _ = agreement_of(connection, row.agreement_id)
+        agreement = _sender(connection, row)
     try:
         _read(house, row, agreement)
     except FileRefused as error:
@@ -170,11 +190,30 @@ def process(house: House, inbound_file_id: int) -> None:
     except FileQuarantined as error:
         _conclude(house, row, "quarantined", error.findings)
     except (DataError, PluginError) as error:
-        _conclude(house, row, "quarantined", [Finding(Severity.BLOCKING, "file.invalid", "", str(error)[:200])])
+        _conclude(house, row, "quarantined", [_fault(error)])
+
+
+def _sender(connection: Connection, row: Any) -> Agreement:
+    if row.agreement_id is None:
+        return bank.own_bank(connection, row.creditor_id)
+    return agreement_of(connection, row.agreement_id)[0]
+
+
+def _fault(error: DataError | PluginError) -> Finding:
+    """Return what a person is told about a file that its reader gave up on: place, value, and why in any language."""
+    if not isinstance(error, DecodeError):
+        return Finding(Severity.BLOCKING, "file.invalid", "", "", {"reason": str(error)[:200]})
+    places = [f"line {error.line}" if error.line else "", ".".join(filter(None, (error.path, error.field)))]
+    return Finding(
+        Severity.BLOCKING, "file.invalid", " ".join(filter(None, places)), error.value, {"reason": error.reason}
+    )
 
 
 def _read(house: House, row: Any, agreement: Agreement) -> None:
     file = inbound_file(house, row)
+    if agreement.agreement_id == bank.NOBODYS:
+        payments.take(house, row, agreement, _bank_file(file))
+        return
     agency = house.agencies[agreement.agency_key]
     kind = agency.identify_inbound(file, (agreement,))
     if kind is InboundKind.RECEIPT:
@@ -233,7 +272,8 @@ def replay(house: House, inbound_file_id: int, actor: str) -> None:
         connection.execute(
             update(FileRow).where(FileRow.id == row.id).values(state="stored", findings=[], finished_at=None)
         )
-        outbox.again(connection, "read", row.id, now)
+        if not outbox.again(connection, "read", row.id, now):  # its promise may have been swept away by now
+            outbox.promise(connection, "read", row.id, now, repeatable=True)
         audit.record(connection, row.creditor_id, now, actor, "file.replayed", "inbound_file", row.id)
     house.ring()
 
@@ -250,11 +290,6 @@ def set_aside(house: House, inbound_file_id: int, actor: str, reason: str) -> No
         audit.record(
             connection, row.creditor_id, house.now(), actor, "file.set_aside", "inbound_file", row.id, reason=reason
         )
-
-
-def next_fetch(now: datetime, minutes: int) -> datetime:
-    """Return when a mailbox is looked into next."""
-    return now + timedelta(minutes=minutes)
 
 
 def _row(connection: Connection, inbound_file_id: int) -> Any:

@@ -8,7 +8,8 @@ hundred statements.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass, field
 from functools import cached_property
 from typing import Any
@@ -18,7 +19,7 @@ from sqlalchemy import Connection, select, update
 from gateway.db import audit
 from gateway.db.bulk import batches, insert_rows, refresh_statistics, table_of, take_ids
 from gateway.db.ledger_sql import IN_LIST_MAX, agreements_to_look, lock_books, queue_groups, refresh_open
-from gateway.db.tables import Agreement, Creditor, Customer, LedgerEntry
+from gateway.db.tables import Agreement, Customer, LedgerEntry
 from gateway.domain.exchange import Finding, Severity
 from gateway.domain.identifiers import account_key
 from gateway.domain.ledger import (
@@ -30,11 +31,14 @@ from gateway.domain.ledger import (
     OrderStatus,
     Rejected,
 )
-from gateway.errors import DataError, Refused
+from gateway.domain.reasons import said
+from gateway.errors import ConfigurationError, DataError, PluginError, Refused
 from gateway.services.cards import agreement_of, refresh_checks
 from gateway.services.house import House
+from gateway.services.joining import NOT_OURS, find_postings
 from gateway.services.marks import refuse_if_sent
 from gateway.services.regroup import Regrouping, regroup_all
+from gateway.services.reminder_numbers import ROOM_FROM, ReminderNumbers, leaves_no_room
 
 BATCH = 2000
 STATISTICS_GROWTH = 3
@@ -51,12 +55,12 @@ _ENTRY_COLUMNS = (
     "due", "payment_reference", "order_number", "order_status", "invoiced_at", "voucher_number", "voucher_kind",
     "line_number", "text", "credits", "credits_number", "reverses", "counter_account", "is_bank", "bank_reference",
     "paid_from_account", "charge_kind", "hold_code", "document_form", "group_id", "open_minor", "closed_at",
-    "do_not_transfer", "do_not_transfer_by", "do_not_transfer_at", "reminder_number", "received_at", "content_hash",
-    "origin",
+    "do_not_transfer", "do_not_transfer_by", "do_not_transfer_at", "reminder_number", "reminder_date",
+    "reminder_deadline", "received_at", "content_hash", "origin",
 )  # fmt: skip
 _MANUAL = frozenset({EntryKind.OTHER, EntryKind.WRITE_OFF})
-_COUNTED_DIGITS = 18
-"""A longer reminder number of the source is a name, not a count, and cannot meet ours."""
+MAY_NOT_CHANGE, FIXED_ONCE_INVOICED = "wrong.may_not_change", "wrong.fixed_once_invoiced"
+"""Codes of the reasons for refusing another amount, day or customer (L5)."""
 _FIXED = ("kind", "amount_minor", "currency", "booked")
 """What an entry that is in the books may never change (L5); its customer neither."""
 
@@ -94,6 +98,7 @@ def ingest(
     *,
     actor: str,
     all_or_nothing: bool = True,
+    conclude: Callable[[Connection, IngestResult], None] = lambda *_: None,
 ) -> IngestResult:
     """Take ledger records of one creditor.
 
@@ -104,6 +109,7 @@ def ingest(
         records: (place, record) pairs; a customer stands before its entries, entries before the links that name them.
         actor: who sends them.
         all_or_nothing: with any rejected record commit nothing.
+        conclude: what the caller writes in the same transaction, last of all, such as the answer it will give.
 
     Raises:
         IngestRejected: with *all_or_nothing*, listing every fault found.
@@ -120,6 +126,7 @@ def ingest(
         if result.created or result.changed:
             counts = {"created": result.created, "changed": result.changed, "source": source}
             audit.record(connection, creditor_id, reading.now, actor, "ledger.ingested", "ledger", source, **counts)
+        conclude(connection, result)
     house.ring()
     return result
 
@@ -134,7 +141,7 @@ class _Reading:
         self.cards: set[int] = set()
         self._analysed = BATCH
         self.fresh: set[int] = set()
-        self.highest_reminder = 0
+        self.numbers = ReminderNumbers(connection, creditor_id)
 
     def take(self, batch: Sequence[tuple[str, LedgerRecord]]) -> None:
         """Take one batch: cards first, then entries, then links."""
@@ -149,16 +156,12 @@ class _Reading:
         """Check new cards (T1), bring open amounts up to date and tell the next run what to look at."""
         for agreement_id, _ in agreements_to_look(self.connection, self.creditor_id):
             agreement, _row = agreement_of(self.connection, agreement_id)
-            refresh_checks(self.house, self.connection, agreement, self.cards)
+            with suppress(PluginError, ConfigurationError):  # one broken plugin does not shut the ledger (P18)
+                refresh_checks(self.house, self.connection, agreement, self.cards)
         refresh_statistics(self.connection, self.result.created, Customer, LedgerEntry)
         refresh_open(self.connection, self.touched - self.fresh, self.now)
         queue_groups(self.connection, self.creditor_id, self.touched, self.now)
-        if self.highest_reminder:  # our own series goes on above the source's: no number is given twice (R-LK-05)
-            self.connection.execute(
-                update(Creditor)
-                .where(Creditor.id == self.creditor_id, Creditor.next_reminder_number <= self.highest_reminder)
-                .values(next_reminder_number=self.highest_reminder + 1)
-            )
+        self.numbers.finish()
 
     def reject(self, place: str, field_: str, reason: str, value: object) -> None:
         """Note a record that cannot be taken."""
@@ -229,21 +232,42 @@ class _Reading:
         last = self._one_each(records)
         customers = self._known(Customer, (record.customer_external_id for _, record in last.values()))
         known = self._known(LedgerEntry, last)
+        self.result.findings += self.numbers.look((record for _, record in last.values()), known)
         new: list[tuple[EntryRecord, int]] = []
         for external_id, (place, record) in last.items():
             customer = customers.get(record.customer_external_id)
             if customer is None:
-                self.reject(place, "customer", "is not known", record.customer_external_id)
+                self.reject(place, "customer", said("wrong.unknown"), record.customer_external_id)
             elif external_id in known:
                 self._change_entry(place, known[external_id], record, customer.id)
             elif record.kind is EntryKind.INVOICE and not record.number:
-                self.reject(place, "number", "is missing", "")
+                self.reject(place, "number", said("wrong.missing"), "")
+            elif leaves_no_room(record):
+                self.reject(
+                    place, "reminder_number", said("wrong.must_be_below", most=ROOM_FROM), record.reminder_number
+                )
             else:
                 new.append((record, customer.id))
-        self._insert_entries(new)
+        self._insert_entries(self._join(new))
         self._warn_of_half_marked(last.values(), known)
         self._reversals([record for record, _ in new if record.reverses])
         self.result.entries += len(last)
+
+    def _join(self, new: Sequence[tuple[EntryRecord, int]]) -> list[tuple[EntryRecord, int]]:
+        """Let records that repeat what was posted here join it (L12); return the others."""
+        postings = find_postings(self.connection, self.creditor_id, new)
+        left = []
+        for record, customer_id in new:
+            ours = postings.get(record.external_id)
+            if ours is None:
+                left.append((record, customer_id))
+                continue
+            self._overwrite(ours, record, customer_id)
+            facts = {"external_id": record.external_id, "posting": ours.external_id}
+            audit.record(
+                self.connection, self.creditor_id, self.now, self.actor, "payment.joined", "entry", ours.id, **facts
+            )
+        return left
 
     def _warn_of_half_marked(self, records: Iterable[tuple[str, EntryRecord]], known: Mapping[str, Any]) -> None:
         """Say of a write-off voucher that some of its lines are marked and others not (R-VL-05); it is taken anyway."""
@@ -267,9 +291,7 @@ class _Reading:
             _, before = last.setdefault(record.external_id, (place, record))
             fixed = [name for name in _FIXED if getattr(before, name) != getattr(record, name)]
             if fixed and before.order_status is OrderStatus.INVOICED:
-                self.reject(
-                    place, fixed[0], f"differs from {place} before it under the same id", getattr(record, fixed[0])
-                )
+                self.reject(place, fixed[0], said("wrong.differs_from", place=place), getattr(record, fixed[0]))
             else:
                 last[record.external_id] = (place, record)
         return last
@@ -290,15 +312,13 @@ class _Reading:
         open_minor = r.amount_minor if r.kind is EntryKind.INVOICE and invoiced else 0
         closed_at = self.now if r.kind is EntryKind.INVOICE and invoiced and not r.amount_minor else None
         marked = (True, f"source:{self.source}", self.now) if r.do_not_transfer else (False, "", None)
-        if r.reminder_number.isdecimal() and len(r.reminder_number) <= _COUNTED_DIGITS:
-            self.highest_reminder = max(self.highest_reminder, int(r.reminder_number))
         return (
             entry_id, self.creditor_id, self.source, r.external_id, customer_id, r.kind.value, r.number, r.amount_minor,
             r.currency, r.booked, r.due, r.payment_reference, r.order_number, r.order_status.value,
             self.now if invoiced else None, r.voucher_number, r.voucher_kind, r.line_number, r.text, list(r.credits),
             r.credits[0] if len(r.credits) == 1 else "", r.reverses, r.counter_account, r.is_bank, r.bank_reference,
-            r.paid_from_account, r.charge_kind, r.hold_code, r.document_form, entry_id, open_minor, closed_at, *marked,
-            r.reminder_number, self.now, _hash(r), self._origin(r),
+            r.paid_from_account, r.charge_kind, r.hold_code or (NOT_OURS if r.back_reference else ""), r.document_form,
+            entry_id, open_minor, closed_at, *marked, self.numbers.of(r), r.reminder_date, r.reminder_deadline, self.now, _hash(r), self._origin(r),
         )  # fmt: skip
 
     def _origin(self, record: EntryRecord) -> str:
@@ -321,11 +341,15 @@ class _Reading:
             for name in _FIXED:
                 value = getattr(record, name)
                 if (value.value if isinstance(value, EntryKind) else value) != getattr(row, name):
-                    self.reject(place, name, f"may not change; stored is {getattr(row, name)}", value)
+                    self.reject(place, name, said(MAY_NOT_CHANGE, stored=getattr(row, name)), value)
                     return
             if customer_id != row.customer_id or record.order_status is not OrderStatus.INVOICED:
-                self.reject(place, "customer or order_status", "may not change once invoiced", record.external_id)
+                self.reject(place, "customer or order_status", said(FIXED_ONCE_INVOICED), record.external_id)
                 return
+        self._overwrite(row, record, customer_id)
+
+    def _overwrite(self, row: Any, record: EntryRecord, customer_id: int) -> None:
+        """Let what the source says now stand in a stored entry, but for what is ours to say."""
         values = dict(zip(_ENTRY_COLUMNS, self._entry_row(row.id, record, customer_id), strict=True))
         for name in ("id", "group_id", "received_at", "closed_at", "open_minor", "origin"):
             del values[name]
@@ -334,7 +358,11 @@ class _Reading:
         if row.do_not_transfer or not record.do_not_transfer or self._is_sent(row):
             for name in ("do_not_transfer", "do_not_transfer_by", "do_not_transfer_at"):
                 del values[name]  # the mark is ours; a later reading never takes it away (neutral model, LedgerLine)
-        values["reminder_number"] = row.reminder_number or record.reminder_number
+        values["reminder_number"] = row.reminder_number or values["reminder_number"]
+        for name in ("reminder_date", "reminder_deadline"):
+            values[name] = values[name] or getattr(row, name)
+        if row.hold_code != NOT_OURS:
+            values["hold_code"] = record.hold_code
         self.connection.execute(update(LedgerEntry).where(LedgerEntry.id == row.id).values(**values))
         self.touched.add(row.group_id)
         self.fresh.discard(row.group_id)
@@ -386,12 +414,13 @@ class _Reading:
                 (entry for entry in record.entries if taken.setdefault(entry, external_id) != external_id), None
             )
             if fault is not None or twice is not None:
-                reason = "is not known" if fault is not None else f"is in link {taken[twice or '']} already"
+                in_two = said("wrong.in_another_link", link=taken[twice or ""]) if twice is not None else ""
+                reason = said("wrong.unknown") if fault is not None else in_two
                 self.reject(place, "entries", reason, fault or twice)
                 continue
             currencies = {named[entry].currency for entry in record.entries}
             if len(currencies) > 1:  # their sum would be an amount of nothing
-                self.reject(place, "entries", "are of several currencies", ", ".join(sorted(currencies)))
+                self.reject(place, "entries", said("wrong.several_currencies"), ", ".join(sorted(currencies)))
                 continue
             wanted.append((external_id, [named[entry] for entry in record.entries], current.get(external_id, [])))
         links = [Regrouping(external_id, members, before) for external_id, members, before in wanted]

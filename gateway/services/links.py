@@ -15,10 +15,11 @@ from gateway.db.ledger_sql import lock_books, queue_groups, refresh_open
 from gateway.db.tables import Agreement, Claim, LedgerEntry
 from gateway.domain.split import propose
 from gateway.errors import DataError, NotFound, Refused
-from gateway.services.entries import SOURCE, derived_entry, insert_entries, mark_of
+from gateway.services.entries import derived_entry, insert_entries, mark_of
 from gateway.services.house import House
 from gateway.services.marks import entry_row, locked_entry
 from gateway.services.regroup import regroup
+from gateway.services.told import bring_home, refuse_corrected
 
 
 def link(house: House, creditor_id: int, entry_ids: Sequence[int], actor: str) -> None:
@@ -95,53 +96,51 @@ def split_payment(house: House, entry_id: int, parts: Mapping[int, int], actor: 
 
     Returns:
         Ids of the new lines. The payment itself and a counter line close each other in a group without an invoice, so
-        the original stays as it was booked.
+        the original stays as it was booked. Where an agency counts the payment and its layout cannot say that the link
+        is gone, both stand on that agency's claim instead, and the counter line goes to it (R-RV-02).
+
+    Raises:
+        Refused: ``payment.not_a_payment``, ``payment.already_split``, ``payment.already_moved`` or
+            ``payment.correction_not_carried``.
     """
     with house.database.write() as connection:
         row = locked_entry(connection, entry_id)
         if row.kind != "payment":
             raise Refused("payment.not_a_payment")
-        if _is_split(connection, row):
-            raise Refused("payment.already_split")
+        refuse_corrected(connection, row)
         if sum(parts.values()) != -row.amount_minor or any(part <= 0 for part in parts.values()):
             raise DataError(f"the parts must be positive and make {-row.amount_minor} together")
         invoices = {i: entry_row(connection, i, "invoice") for i in parts}
         if any((i.creditor_id, i.currency) != (row.creditor_id, row.currency) for i in invoices.values()):
             raise NotFound("no such invoice")
         now = house.now()
-        connection.execute(
-            update(LedgerEntry).where(LedgerEntry.id == row.id).values(group_id=row.id, link_ref="", linked_at=now)
-        )
-        touched = {row.group_id, row.id}
-        others = [other for other in group_rows(connection, row.group_id) if other.id != row.id]
-        if others:
-            touched |= _stand_alone(connection, others, now)
+        touched = _leave(connection, row, now)
+        row = entry_row(connection, row.id)
+        home = bring_home(house, connection, row, now) or row.id
         groups = {i: entry_row(connection, i).group_id for i in parts}
         # Whose money it is does not change: parts of an agency's payment are not echoed either (R-PM-08), and parts of
         # a line that must stay do not leave (P15).
         whose = {"origin": row.origin, "origin_agreement_id": row.origin_agreement_id} | mark_of(row)
-        counter = derived_entry(
-            row, "split", amount_minor=-row.amount_minor, kind="payment_out", group_id=row.id, now=now
-        )
+        out = {"kind": "payment_out", "amount_minor": -row.amount_minor, "group_id": home}
+        counter = derived_entry(row, "split", now=now, **(out | mark_of(row)))
         lines = [
             derived_entry(row, f"split:{i}", amount_minor=-part, kind="payment", group_id=groups[i], now=now, **whose)
             for i, part in parts.items()
         ]
         ids = insert_entries(connection, [counter, *lines])
-        touched |= set(groups.values())
+        touched |= {home, *groups.values()}
         _settle(house, connection, row.creditor_id, touched)
         facts = {"parts": {str(i): part for i, part in parts.items()}}
         audit.record(connection, row.creditor_id, now, actor, "payment.split", "entry", entry_id, **facts)
     return ids[1:]
 
 
-def _is_split(connection: Connection, row: Any) -> bool:
-    counter = select(LedgerEntry.id).where(
-        LedgerEntry.creditor_id == row.creditor_id,
-        LedgerEntry.source == SOURCE,
-        LedgerEntry.external_id == f"split:{row.id}",
-    )
-    return connection.execute(counter).first() is not None
+def _leave(connection: Connection, row: Any, now: datetime) -> set[int]:
+    """Take a payment out of its group and settle what it leaves behind; return the groups that changed."""
+    alone = update(LedgerEntry).where(LedgerEntry.id == row.id).values(group_id=row.id, link_ref="", linked_at=now)
+    connection.execute(alone)
+    others = [other for other in group_rows(connection, row.group_id) if other.id != row.id]
+    return {row.group_id, row.id} | (_stand_alone(connection, others, now) if others else set())
 
 
 def _stand_alone(connection: Connection, others: Sequence[Any], now: datetime) -> set[int]:

@@ -6,16 +6,20 @@ seen by the run or refused because the item has gone.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from gateway.db import audit
 from gateway.db.bulk import table_of
-from gateway.db.ledger_sql import lock_books, queue_groups
-from gateway.db.tables import Agreement, Customer, FactoringSettings, LedgerEntry, TransferItem
+from gateway.db.ledger_sql import agency_has, lock_books, queue_groups
+from gateway.db.tables import Agreement, Claim, Customer, FactoringSettings, LedgerEntry, TransferItem
 from gateway.errors import NotFound, Refused
 from gateway.services.house import House
+
+KNOWN_MAX = 100
+"""Claims shown beside a customer's mark; with more of them the number says enough."""
 
 
 def mark_invoice(house: House, entry_id: int, do_not_transfer: bool, actor: str) -> None:
@@ -33,7 +37,7 @@ def mark_invoice(house: House, entry_id: int, do_not_transfer: bool, actor: str)
 
 
 def mark_customer(house: House, customer_id: int, do_not_transfer: bool, actor: str) -> None:
-    """Keep a customer out as a whole, or let it in again (R-FA-07)."""
+    """Keep a customer out as a whole, or let it in again (R-FA-07). What an agency has, it keeps: `known_claims`."""
     with house.database.write() as connection:
         row = connection.execute(select(*table_of(Customer).columns).where(Customer.id == customer_id)).one_or_none()
         if row is None:
@@ -52,6 +56,36 @@ def mark_customer(house: House, customer_id: int, do_not_transfer: bool, actor: 
         )
         what = "customer.marked" if do_not_transfer else "customer.unmarked"
         audit.record(connection, row.creditor_id, house.now(), actor, what, "customer", customer_id)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownClaim:
+    """An open invoice of a customer that an agency has; *open_minor* is what the books still expect, minor units."""
+
+    entry_id: int
+    number: str
+    agency: str
+    open_minor: int
+    currency: str
+
+
+def known_claims(house: House, customer_id: int) -> tuple[KnownClaim, ...]:
+    """Return the open invoices of a customer that agencies have, oldest first.
+
+    A mark on the customer does not reach them: payments on them still travel, and only a withdrawal takes them back
+    (A-43). Whoever sets the mark is shown this.
+    """
+    e = LedgerEntry
+    query = (
+        select(e.id, e.number, Agreement.display_name, e.open_minor, e.currency)
+        .join(Claim, Claim.entry_id == e.id)
+        .join(Agreement, Agreement.id == Claim.agreement_id)
+        .where(e.customer_id == customer_id, e.closed_at.is_(None), Claim.state.not_in(("rejected", "withdrawn")))
+        .order_by(e.id)
+        .limit(KNOWN_MAX)
+    )
+    with house.database.read() as connection:
+        return tuple(KnownClaim(*row) for row in connection.execute(query))
 
 
 def mark_line(house: House, entry_id: int, do_not_transfer: bool, actor: str) -> None:
@@ -96,11 +130,17 @@ def refuse_if_sent(connection: Connection, row: Any) -> None:
     sent = (
         select(Agreement.display_name, Agreement.id)
         .join(t, t.agreement_id == Agreement.id)
-        .where(t.entry_id == row.id, t.is_current, t.state != "rejected", t.kind != "unlink")
+        .where(t.entry_id == row.id, t.is_current, agency_has(table_of(t)), ~_is_withdrawn(t))
     )
     found = connection.execute(sent.limit(1)).one_or_none()
     if found:
         raise Refused("exclusion.already_sent", agency=found.display_name)
+
+
+def _is_withdrawn(item: Any) -> Any:
+    """A claim that the creditor took back is at no agency any more: it may be kept out from now on."""
+    mine = (Claim.agreement_id == item.agreement_id, Claim.entry_id == item.claim_entry_id)
+    return select(Claim.entry_id).where(*mine, Claim.state == "withdrawn").exists()
 
 
 def _refuse_without_factoring(connection: Connection, creditor_id: int) -> None:

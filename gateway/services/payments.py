@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     String,
@@ -38,7 +39,7 @@ from gateway.db.tables import InboundFile as FileRow
 from gateway.db.tables.base import Instant
 from gateway.domain.exchange import Agreement, Direction, Finding, Payment, PaymentStream, Severity
 from gateway.errors import DeliveryError
-from gateway.services import reversals
+from gateway.services import bank, reversals
 from gateway.services.cards import finding_json
 from gateway.services.house import House
 from gateway.services.posting_sql import post_file
@@ -79,6 +80,8 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream) -
         _match(connection, file, agreement)
         _flag_possible_duplicates(connection, file)
         _show(connection, file, agreement, house.now())
+        if agreement.agreement_id == bank.NOBODYS:
+            bank.set_payouts_apart(connection, file)
         reversals.place_waiting(connection, file)
         _note_agency_paid(connection, file, agreement)
         posted = post_file(connection, file.id, agreement, house.now())
@@ -120,7 +123,7 @@ def _staged_row(row_id: int, file_id: int, p: Payment) -> tuple[Any, ...]:
         "posts": p.posts,
         "why_not": p.why_not,
         "reference": p.reference,
-        "references": [list(reference) for reference in p.references],
+        "references": [list(reference) for reference in p.all_references],
         "booking_date": p.booking_date,
         "value_date": p.value_date,
         "payer_name": p.payer_name,
@@ -153,8 +156,13 @@ def _drop_known(connection: Connection, file: Any) -> list[Finding]:
     """Take out payments that came before under the same key (a copy with a new message id, an overlapping download).
 
     They become findings, never rows (R-PM-10). The same key twice in one file is two payments: the second gets a key of
-    its own.
+    its own, before the comparison, so that a later file with both brings the one that is new.
     """
+    order = func.row_number().over(partition_by=_S.c.key, order_by=_S.c.position)
+    twice = select(_S.c.id, order.label("n")).where(_S.c.file_id == file.id, _S.c.key != "").subquery()
+    connection.execute(
+        update(_S).where(_S.c.id == twice.c.id, twice.c.n > 1).values(key=_S.c.key + "#" + cast(twice.c.n, String()))
+    )
     known = (
         select(_S.c.id, _S.c.position, _S.c.key, _P.c.file_id)
         .join(_P, and_(_P.c.creditor_id == file.creditor_id, _P.c.key == _S.c.key))
@@ -167,11 +175,6 @@ def _drop_known(connection: Connection, file: Any) -> list[Finding]:
         values = {"count": count, "file": first.file_id}
         findings.append(Finding(Severity.WARNING, "file.rewrapped", f"payment {first.position}", first.key, values))
         connection.execute(delete(_S).where(_S.c.id.in_(select(known.subquery().c.id))))
-    order = func.row_number().over(partition_by=_S.c.key, order_by=_S.c.position)
-    twice = select(_S.c.id, order.label("n")).where(_S.c.file_id == file.id, _S.c.key != "").subquery()
-    connection.execute(
-        update(_S).where(_S.c.id == twice.c.id, twice.c.n > 1).values(key=_S.c.key + "#" + cast(twice.c.n, String()))
-    )
     return findings
 
 
@@ -283,6 +286,10 @@ def _difference(agreement: Agreement) -> ColumnElement[str]:
     credited = and_(other.c.group_id == _E.c.group_id, other.c.kind == "credit_note")
     at_agency = and_(_C.c.agreement_id == agreement.agreement_id, _C.c.entry_id == _E.c.id)
     is_credited = select(literal(1)).where(credited).exists()
+    is_agencys = literal(agreement.agreement_id != bank.NOBODYS)
+    # Asked once per row that passes everything else: no claim at all, or one that was taken back.
+    claim_state = select(_C.c.state).where(at_agency).scalar_subquery()
+    no_claim = case((claim_state.is_(None), "payment.item_not_transferred"), else_="difference.already_ended")
     return case(
         (~_S.c.posts, _S.c.why_not),
         (_S.c.difference != "", _S.c.difference),
@@ -294,7 +301,7 @@ def _difference(agreement: Agreement) -> ColumnElement[str]:
         (_S.c.principal_minor == 0, "payment.no_principal"),
         (and_(_E.c.open_minor == 0, is_credited), "difference.zero_by_credit"),
         (_E.c.open_minor == 0, "difference.zero_by_payment"),
-        (~select(literal(1)).where(at_agency).exists(), "payment.item_not_transferred"),
+        (and_(is_agencys, func.coalesce(claim_state, "withdrawn") == "withdrawn"), no_claim),
         (_E.c.open_minor < _S.c.principal_minor, "difference.our_balance_lower"),
         (_E.c.open_minor > _S.c.principal_minor, "difference.our_balance_higher"),
         else_="",
@@ -314,7 +321,7 @@ def _show(connection: Connection, file: Any, agreement: Agreement, now: datetime
     A-17). One statement, because every further change of these wide rows would cost as much as the first writing.
     """
     query = select(AgreementRow.posts_automatically).where(AgreementRow.id == agreement.agreement_id)
-    automatic = connection.execute(query).scalar_one()
+    automatic = bool(connection.execute(query).scalar_one_or_none())  # the creditor's own bank posts nothing itself
     kept = [_S.c[name] for name in _SHARED if name not in {"state", "difference"}]
     state = case(
         (and_(~_S.c.posts, _S.c.why_not == "difference.unidentified"), "unmatched"),  # money nobody has placed is seen
@@ -338,7 +345,7 @@ def _show(connection: Connection, file: Any, agreement: Agreement, now: datetime
         ),
         "state": case((posts, "posted"), else_=ranked.state),
         "creditor_id": literal(file.creditor_id),
-        "agreement_id": literal(agreement.agreement_id),
+        "agreement_id": literal(agreement.agreement_id or None, BigInteger()),
         "label": literal(agreement.display_name),
         "posted_by": case((posts, audit.SYSTEM), else_=""),
         "posted_at": case((posts, literal(now, Instant())), else_=None),

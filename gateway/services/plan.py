@@ -6,17 +6,19 @@ invoices needs no more memory than one of a hundred.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from itertools import groupby
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, func, literal, null, or_, select
 
-from gateway.db.bulk import BATCH_ROWS, table_of
+from gateway.db.bulk import BATCH_ROWS, read_ahead, table_of
+from gateway.db.ledger_sql import agency_has
+from gateway.db.tables import Agreement as AgreementRow
 from gateway.db.tables import (
     Claim,
     CustomerCheck,
@@ -27,15 +29,20 @@ from gateway.db.tables import (
 )
 from gateway.db.tables import Customer as CustomerRow
 from gateway.db.tables.base import Instant
-from gateway.domain.calendar import business_date, cutoff
+from gateway.domain.calendar import business_date, cutoff, local_date
 from gateway.domain.checks import FactoringSettings as FactoringFacts
 from gateway.domain.checks import check_factoring_settings
 from gateway.domain.exchange import Agreement, LayoutProfile, LinkKind, Severity
-from gateway.domain.transfer import Hold, Member, Rules, Verdict, judge, told_by_items
+from gateway.domain.instructing import Said, instruct
+from gateway.domain.transfer import NO_AGREEMENT, Hold, Member, Rules, Verdict, judge, told_by_items
+from gateway.services import instructions
 from gateway.services.cards import agreement_of, layout_of, refresh_checks
+from gateway.services.entries import SOURCE
 from gateway.services.house import House
 
 _MEMBER_WIDTH = len(Member._fields)
+_member: Callable[[type[Member], tuple[Any, ...]], Member] = tuple.__new__
+"""Makes a member of a row's head without naming its fields one by one: half of what reading a row costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +57,7 @@ class PlanContext:
     is_postgres: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """One group with its verdict; *customer* and *claim* are rows (claim None while the agency has none).
 
     *reminder_number* is the one the invoice has already (R-LK-05), empty when it was never given one.
@@ -69,7 +75,11 @@ def context(house: House, connection: Connection, agreement_id: int, cut: dateti
     agreement, row = agreement_of(connection, agreement_id)
     layout = layout_of(house, agreement)
     local = time.fromisoformat(row.transfer_time)
-    cut = cut or cutoff(business_date(house.now(), local, row.time_zone), local, row.time_zone)
+    if cut is None:
+        day = business_date(house.now(), local, row.time_zone)
+        if row.last_business_date:  # a time that was put off today does not make a second run of today
+            day = max(day, row.last_business_date + timedelta(days=1))
+        cut = cutoff(day, local, row.time_zone)
     rules = Rules(
         agency=agreement.display_name,
         service=agreement.service,
@@ -77,6 +87,8 @@ def context(house: House, connection: Connection, agreement_id: int, cut: dateti
         carries_non_positive=layout.carries_non_positive_invoices,
         unlink_has_message=layout.unlink_has_message and LinkKind.UNLINK in layout.carries,
         blocking=_factoring_faults(connection, row),
+        business_date=local_date(cut, row.time_zone),
+        needs_reminder=layout.collection_needs_reminder,
     )
     return PlanContext(agreement, layout, row, cut, rules, connection.dialect.name == "postgresql")
 
@@ -113,35 +125,84 @@ def facts_of(settings: Any) -> FactoringFacts:
     )
 
 
-def judged_groups(connection: Connection, ctx: PlanContext, *, are_known: bool) -> Generator[Judged]:
+def judged_groups(
+    connection: Connection, ctx: PlanContext, *, are_known: bool, ahead: Connection | None = None
+) -> Generator[Judged]:
     """Yield the groups that a run must look at, ordered by customer number, then invoice number.
 
     Args:
         connection: one transaction, with the cards checked (`refresh_pending_checks`).
         ctx: from `context`.
         are_known: those whose claim the agency has (their later items travel as updates), or all the others.
+        ahead: another connection that sees the same, for the rows: the database then works while we do.
     """
     if not (are_known or ctx.row.may_create_cases):
         return  # the agency keeps the claims it has and gets no new ones (R-CO-24)
     misdirected = _misdirected(connection, ctx)
     lonely = _customers_with_unlinked_credit(connection, ctx)
-    # The option stands on the statement: on the connection it would turn every later statement into a cursor.
-    stream = connection.execute(_query(ctx, are_known).execution_options(stream_results=True, yield_per=BATCH_ROWS))
-    cards = connection.execute(_cards(ctx, are_known).execution_options(stream_results=True, yield_per=BATCH_ROWS))
+    query, cards = _query(ctx, are_known), _streamed(connection, _cards(ctx, are_known))
+    rows_of = _streamed(connection, query) if ahead is None else read_ahead(ahead, query)
     former = _former(connection, ctx) if are_known else {}
     numbers = {} if are_known else _numbers_elsewhere(connection, ctx)
+    said = instructions.said(connection, ctx.agreement.agreement_id) if are_known else {}
     card = None
-    with closing(stream), closing(cards):  # PostgreSQL keeps a cursor per stream, also when the reader stops early
+    with rows_of as stream, cards as cards_of:
         for group_id, rows in groupby(stream, key=attrgetter("plan_group")):
             entries = [*rows, *former.get(group_id, ())]
             while card is None or card.card_id != entries[0].card_id:
-                card = next(cards)  # both streams are in the order of the cards
+                card = next(cards_of)  # both streams are in the order of the cards
             rules = _for_customer(ctx.rules, card, lonely, misdirected.get(group_id, ""))
-            yield _judged(group_id, entries, card, rules, numbers)
+            judged = _judged(group_id, entries, card, rules, numbers)
+            if are_known and judged.claim is not None:
+                is_withdrawn = judged.claim.claim_state == "withdrawn"
+                instruct(
+                    judged.verdict, said.get(judged.claim.entry_id, Said()), rules.agency, is_withdrawn=is_withdrawn
+                )
+            yield judged
+    if not are_known:
+        yield from _nobodys(connection, ctx)
+
+
+def _nobodys(connection: Connection, ctx: PlanContext) -> Generator[Judged]:
+    """Yield invoices in a currency that no agreement takes, held, so that somebody learns why they stay (R-LS-16)."""
+    agreements, pending = table_of(AgreementRow), table_of(Pending)
+    taken = select(agreements.c.currency).where(
+        agreements.c.creditor_id == ctx.agreement.creditor_id, agreements.c.state == "active"
+    )
+    names = ("id", "group_id", "number", "voucher_number", "amount_minor", "currency")
+    query = (
+        select(*(_E.c[name] for name in names), _CARD.c.id.label("card_id"), _CARD.c.name)
+        .join(pending, pending.c.group_id == _E.c.group_id)
+        .join(_CARD, _CARD.c.id == _E.c.customer_id)
+        .where(pending.c.agreement_id == ctx.agreement.agreement_id, _E.c.currency != ctx.agreement.currency)
+        .where(_E.c.kind == "invoice", _E.c.order_status == "invoiced", _E.c.currency.not_in(taken))
+        .order_by(_E.c.id)
+    )
+    for row in connection.execute(query).all():
+        hold = Hold(row.id, NO_AGREEMENT, {"currency": row.currency}, is_exclusion=True)
+        yield Judged(Verdict(row.group_id, holds=[hold]), row, {row.id: row}, None, "")
+
+
+def waits_for_the_switch(ctx: PlanContext) -> ColumnElement[bool]:
+    """Say of a pending group that it holds an open invoice which no agency has: it goes once new claims may go again."""
+    invoice, group = table_of(LedgerEntry).alias("open_invoice"), table_of(Pending).c.group_id
+    mine = and_(invoice.c.group_id == group, invoice.c.kind == "invoice", invoice.c.order_status == "invoiced")
+    here = and_(mine, invoice.c.currency == ctx.agreement.currency, invoice.c.closed_at.is_(None))
+    is_open = select(literal(1)).where(here).exists()
+    return is_open & ~_is_known(ctx.agreement.agreement_id, group) & ~_is_elsewhere(ctx, group)
+
+
+@contextmanager
+def _streamed(connection: Connection, query: Select[Any]) -> Generator[Iterator[Any]]:
+    """PostgreSQL keeps a cursor per stream, also when the reader stops early."""
+    # The option stands on the statement: on the connection it would turn every later statement into a cursor.
+    options = {"stream_results": True, "yield_per": BATCH_ROWS}
+    with closing(connection.execute(query.execution_options(**options))) as rows:
+        yield iter(rows)
 
 
 def _judged(group_id: int, entries: list[Any], card: Any, rules: Rules, numbers: Mapping[int, str]) -> Judged:
-    members = [Member(*row[:_MEMBER_WIDTH]) for row in entries]
+    members = [_member(Member, row[:_MEMBER_WIDTH]) for row in entries]
     verdict = judge(group_id, members, rules)
     rows = {row[0]: row for row in entries}  # a row begins with its member's entry id
     invoice = verdict.invoice
@@ -178,19 +239,28 @@ def _for_customer(rules: Rules, row: Any, lonely: set[int], misdirected: str) ->
     )
 
 
-def refresh_pending_checks(house: House, connection: Connection, ctx: PlanContext) -> None:
-    """Check the cards of everything pending whose version is not the one last checked (R-CD-10)."""
+def refresh_pending_checks(house: House, connection: Connection, ctx: PlanContext) -> bool:
+    """Check the cards of everything pending whose version is not the one last checked (R-CD-10); return whether any."""
     join = (CustomerCheck.customer_id == CustomerRow.id) & (CustomerCheck.agreement_id == ctx.agreement.agreement_id)
+    # Stale cards first, as a set of its own: most evenings it is empty, and nothing pending needs to be read.
     stale = (
         select(CustomerRow.id)
-        .distinct()
-        .join(LedgerEntry, LedgerEntry.customer_id == CustomerRow.id)
-        .join(Pending, Pending.group_id == LedgerEntry.id)
         .outerjoin(CustomerCheck, join)
-        .where(Pending.agreement_id == ctx.agreement.agreement_id)
+        .where(CustomerRow.creditor_id == ctx.agreement.creditor_id)
         .where((CustomerCheck.customer_version.is_(None)) | (CustomerCheck.customer_version != CustomerRow.version))
+        .cte("stale")
+        .prefix_with("materialized", dialect="postgresql")
     )
-    refresh_checks(house, connection, ctx.agreement, connection.execute(stale).scalars().all())
+    pending = (
+        select(stale.c.id)
+        .distinct()
+        .join(LedgerEntry, LedgerEntry.customer_id == stale.c.id)
+        .join(Pending, Pending.group_id == LedgerEntry.id)
+        .where(Pending.agreement_id == ctx.agreement.agreement_id)
+    )
+    cards = connection.execute(pending).scalars().all()
+    refresh_checks(house, connection, ctx.agreement, cards)
+    return bool(cards)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -208,7 +278,8 @@ def _member_columns(cut: datetime, *, is_former: bool) -> list[Any]:
     arrived = func.coalesce(_E.c.invoiced_at, _E.c.received_at)
     moment = bindparam("b_cutoff", cut, Instant())
     linked_late = and_(_E.c.kind != "invoice", func.coalesce(_E.c.linked_at, arrived) >= moment)
-    told = func.coalesce(_T.c.kind, "") != LinkKind.UNLINK.value
+    was_kept = and_(_T.c.kind == LinkKind.UNLINK.value, _T.c.state == "rejected")
+    told = or_(func.coalesce(_T.c.kind, "") != LinkKind.UNLINK.value, was_kept)
     made = {
         "entry_id": _E.c.id,
         "is_late": or_(arrived >= moment, linked_late),
@@ -218,16 +289,25 @@ def _member_columns(cut: datetime, *, is_former: bool) -> list[Any]:
         "credits": case((_E.c.kind == "credit_note", _E.c.credits), else_=None),
         "is_judged_payment": _E.c.judged_payment_by != "",
         "is_reversed": _E.c.reversed_by_id.is_not(None),
+        "is_made_here": _E.c.source == SOURCE,
         "sent_kind": case((told, func.coalesce(_T.c.kind, "")), else_=""),
         "sent_claim": func.coalesce(_T.c.claim_entry_id, 0),
         "sent_version": func.coalesce(_T.c.version, 0),
-        "sent_item_id": func.coalesce(_T.c.item_id, ""),
+        "sent_item_id": case((was_kept, _kept_item_id()), else_=func.coalesce(_T.c.item_id, "")),
         "is_rejected": func.coalesce(_T.c.state, "") == "rejected",
         "is_mended": func.coalesce(_CARD.c.changed_at > _T.c.answered_at, literal(value=False)),
         "rejected_because": func.coalesce(_T.c.reason_text, ""),
         "is_former": literal(is_former),
     }
     return [(made[name] if name in made else _E.c[name]).label(name) for name in Member._fields]
+
+
+def _kept_item_id() -> Any:
+    """The id under which an agency counts an item that it refused to take off: that of the version before the refusals."""
+    before = table_of(TransferItem).alias("before")
+    same = and_(before.c.agreement_id == _T.c.agreement_id, before.c.entry_id == _T.c.entry_id)
+    told = and_(same, before.c.kind != LinkKind.UNLINK.value, before.c.state != "rejected")
+    return select(before.c.item_id).where(told).order_by(before.c.version.desc()).limit(1).scalar_subquery()
 
 
 def _query(ctx: PlanContext, are_known: bool) -> Select[Any]:
@@ -293,7 +373,7 @@ def _former(connection: Connection, ctx: PlanContext) -> dict[int, list[Any]]:
         .join(_E, and_(_E.c.id == sent.c.entry_id, _E.c.group_id != invoice.c.group_id)),
         agreement_id,
         invoice.c.customer_id,
-    ).where(pending.c.agreement_id == agreement_id, sent.c.kind.not_in(("invoice", "unlink")))
+    ).where(pending.c.agreement_id == agreement_id, sent.c.kind != "invoice", agency_has(sent))
     found: dict[int, list[Any]] = {}
     for row in connection.execute(query):
         found.setdefault(row.plan_group, []).append(row)
@@ -404,6 +484,7 @@ def _customers_with_unlinked_credit(connection: Connection, ctx: PlanContext) ->
             e.kind.in_(("payment", "credit_note")),
             e.amount_minor < 0,
             e.reversed_by_id.is_(None),
+            e.order_status == "invoiced",
             left_unlinked(e) < 0,
         )
     )

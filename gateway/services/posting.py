@@ -18,6 +18,7 @@ from gateway.services.entries import derived_entry, insert_entries, mark_of
 from gateway.services.house import House
 from gateway.services.links import group_rows
 from gateway.services.marks import entry_row, locked_entry
+from gateway.services.told import bring_home, refuse_corrected
 
 _P = table_of(IncomingPayment)
 
@@ -81,7 +82,10 @@ def _post_one(connection: Connection, row: Any, now: datetime, actor: str) -> st
     else:
         entries = _entries(row, invoice, now)
     insert_entries(connection, entries)
-    refresh_open(connection, {invoice.group_id, *(entry["group_id"] for entry in entries if "group_id" in entry)}, now)
+    groups = {invoice.group_id, *(entry["group_id"] for entry in entries if "group_id" in entry)}
+    refresh_open(connection, groups, now)
+    if row.agreement_id is None:  # the agency does not know of it yet
+        queue_groups(connection, row.creditor_id, groups, now)
     values = {"state": "posted", "posted_at": now, "posted_by": actor}
     connection.execute(update(_P).where(_P.c.id == row.id).values(**values))
     return ""
@@ -228,21 +232,17 @@ def move_payment(
         if row.kind != "payment" or row.amount_minor >= 0:
             raise Refused("payment.not_a_payment")
         now, amount = house.now(), -row.amount_minor
-        invoices = [member for member in group_rows(connection, row.group_id) if member.kind == "invoice"]
-        if len(invoices) != 1:
+        refuse_corrected(connection, row)
+        home = bring_home(house, connection, row, now) or row.group_id
+        if home == row.group_id and sum(m.kind == "invoice" for m in group_rows(connection, home)) != 1:
             raise Refused("payment.not_linked")
-        before = select(LedgerEntry.id).where(
-            LedgerEntry.creditor_id == row.creditor_id, LedgerEntry.external_id == f"correction-out:{row.id}"
-        )
-        if connection.execute(before).first():
-            raise Refused("payment.already_moved")
-        out = {"kind": "payment_out", "amount_minor": amount, "group_id": row.group_id, "is_bank": True}
+        out = {"kind": "payment_out", "amount_minor": amount, "group_id": home, "is_bank": True}
         # What the agency was never told is not taken back at the agency either: a mark goes with the correction.
         entries = [derived_entry(row, "correction-out", now=now, **(out | mark_of(row)))]
-        groups = {row.group_id}
+        groups = {row.group_id, home}
         if to_invoice_id is not None:
             target = entry_row(connection, to_invoice_id, "invoice")
-            is_other = target.creditor_id == row.creditor_id and target.group_id != row.group_id
+            is_other = target.creditor_id == row.creditor_id and target.group_id != home
             if not is_other or target.currency != row.currency:
                 raise NotFound(f"no other invoice {to_invoice_id}")
             into = {"kind": "payment", "amount_minor": -amount, "group_id": target.group_id, "is_bank": True}

@@ -17,6 +17,7 @@ from gateway.services import sealing
 from gateway.services.house import House
 from gateway.services.plan import Judged, PlanContext, context, judged_groups, left_unlinked, refresh_pending_checks
 from gateway.services.run import Tally, next_seal
+from gateway.services.spool import NullSink
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,7 @@ class _Preview(Tally):
         seal = next_seal(connection, self.ctx, self.house)
         for are_known in (False, True):
             with closing(judged_groups(connection, self.ctx, are_known=are_known)) as groups:
-                claims, sink = self.claims(groups), sealing.NullSink()
+                claims, sink = self.claims(groups), NullSink()
                 sealing.export(self.house, self.ctx.agreement, seal, claims, sink, are_new=not are_known)
 
     def noted(self, judged: Judged) -> None:
@@ -170,7 +171,7 @@ def _held(judged: Judged, hold: Hold, ctx: PlanContext) -> Held:
         customer_id=judged.customer.card_id,
         customer_name=judged.customer.name,
         amount_minor=row.amount_minor,
-        currency=ctx.agreement.currency,
+        currency=str(hold.values.get("currency", ctx.agreement.currency)),
         code=hold.code,
         values=hold.values,
         is_exclusion=hold.is_exclusion,
@@ -194,6 +195,7 @@ def _not_linked(connection: Connection, ctx: PlanContext) -> tuple[Held, ...]:
             e.group_id == e.id,
             e.kind.in_(("payment", "credit_note")),
             e.reversed_by_id.is_(None),
+            e.order_status == "invoiced",
             left_unlinked(e) != 0,
         )
         .order_by(e.booked, e.id)

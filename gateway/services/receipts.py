@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, and_, bindparam, case, func, select, update
 
 from gateway.db import audit, outbox
 from gateway.db.bulk import batches, table_of
@@ -16,6 +16,7 @@ from gateway.db.tables import Envelope as EnvelopeRow
 from gateway.db.tables import InboundFile as FileRow
 from gateway.domain.exchange import Agreement, Finding, ObjectReceipt, Receipt, Severity
 from gateway.errors import FileQuarantined, NotFound, Refused
+from gateway.services import instructions
 from gateway.services.cards import agreement_of, finding_json
 from gateway.services.delivery import free_followers
 from gateway.services.house import House
@@ -82,8 +83,9 @@ def offer_again(house: House, envelope_id: int, actor: str, reason: str) -> int:
         agreement, _ = agreement_of(connection, envelope.agreement_id)
         lock_books(connection, agreement.creditor_id)
         mended = update(_T).where(_rejected_in(envelope)).values(answered_at=_LONG_AGO)
-        count = connection.execute(mended).rowcount
         now = house.now()
+        count = connection.execute(mended).rowcount
+        count += instructions.offer_again(connection, envelope, now, agreement.creditor_id)
         groups = select(LedgerEntry.group_id).where(
             LedgerEntry.id.in_(select(_T.c.claim_entry_id).where(_rejected_in(envelope)))
         )
@@ -147,6 +149,7 @@ def _reject_file(connection: Connection, envelope: Any, receipt: Receipt, now: d
         .where(_T.c.envelope_id == envelope.id, _T.c.state == "sealed")
         .values(state="rejected", answered_at=now, reason_code=receipt.reason_code, reason_text=_why(receipt)[:500])
     )
+    instructions.refuse_file(connection, envelope, receipt.reason_code, _why(receipt), now)
 
 
 def _answer_objects(
@@ -165,13 +168,15 @@ def _answer_objects(
         .where(_C.c.agreement_id == agreement.agreement_id, _C.c.claim_id == bindparam("b_id"))
         .scalar_subquery()
     )
-    by_claim = update(_T).where(mine, _T.c.kind == "invoice", _T.c.entry_id == claim_entry).values(**answer)
+    invoice = and_(_T.c.agreement_id == agreement.agreement_id, _T.c.claim_entry_id == claim_entry)
+    by_claim = update(_T).where(mine, invoice, _T.c.kind == "invoice", _T.c.entry_id == claim_entry).values(**answer)
     by_item = update(_T).where(mine, _T.c.item_id == bindparam("b_id")).values(**answer)
     invoices = [one for one in objects if one.object_type == "invoice"]
-    items = [one for one in objects if one.object_type not in {"invoice", "customer", "header"}]
+    items = [one for one in objects if one.object_type not in {"invoice", "customer", "header", "instruction"}]
     for statement, answers in ((by_claim, invoices), (by_item, items)):
         for some in batches(answers):
             connection.execute(statement, [_parameters(one) for one in some])
+    instructions.take_answers(connection, envelope, objects, now)
     _case_numbers(connection, agreement, [one for one in invoices if one.is_accepted])
     open_ = select(_T.c.item_id).where(mine, _T.c.state == "sealed")
     missing = connection.execute(open_.limit(20)).scalars().all()
@@ -193,7 +198,8 @@ def _rejection(one: ObjectReceipt, agreement: Agreement) -> Finding:
 def _case_numbers(connection: Connection, agreement: Agreement, accepted: Iterable[ObjectReceipt]) -> None:
     mine = (_C.c.agreement_id == agreement.agreement_id, _C.c.claim_id == bindparam("b_id"))
     given = func.coalesce(func.nullif(bindparam("b_case"), ""), _C.c.case_number)
-    statement = update(_C).where(*mine).values(state="accepted", case_number=given)
+    state = case((_C.c.state == "withdrawn", "withdrawn"), else_="accepted")  # a late answer revives no claim
+    statement = update(_C).where(*mine).values(state=state, case_number=given)
     for some in batches(accepted):
         connection.execute(statement, [{"b_id": one.object_id, "b_case": one.case_number} for one in some])
 
@@ -208,6 +214,7 @@ def _take_back_rejected(connection: Connection, agreement: Agreement, envelope: 
     _take_along(connection, agreement, connection.execute(invoices).scalars().all(), now)
     mine = _C.c.agreement_id == agreement.agreement_id
     connection.execute(update(_C).where(mine, _C.c.entry_id.in_(invoices)).values(state="rejected"))
+    instructions.forget_refused(connection, agreement.agreement_id)
     lost = select(_T.c.claim_entry_id, _T.c.direction, _T.c.amount_minor).where(
         rejected, _T.c.kind.not_in(("invoice", "charge")), _T.c.claim_entry_id.not_in(invoices)
     )

@@ -22,7 +22,6 @@ from gateway.db.tables import (
     Counter,
     Creditor,
     Envelope,
-    LedgerEntry,
     Pending,
     RunHold,
     TransferItem,
@@ -30,11 +29,19 @@ from gateway.db.tables import (
 )
 from gateway.domain.exchange import Claim as ClaimOut
 from gateway.domain.exchange import Customer, Direction, FactoringAssignment, LinkKind, Seal
-from gateway.domain.transfer import NOT_CARRIED, Hold
+from gateway.domain.transfer import SHOWN_ONCE, Hold
 from gateway.errors import PluginError
-from gateway.services import sealing
+from gateway.services import instructions, sealing
 from gateway.services.house import House
-from gateway.services.plan import Judged, PlanContext, factoring_settings, judged_groups, refresh_pending_checks
+from gateway.services.plan import (
+    Judged,
+    PlanContext,
+    factoring_settings,
+    judged_groups,
+    refresh_pending_checks,
+    waits_for_the_switch,
+)
+from gateway.services.spool import Spool, Verification
 
 FLUSH_ROWS = 5000
 UPDATES_LAST = 100
@@ -103,10 +110,10 @@ class Tally:
         verdict = judged.verdict
         assert verdict.invoice is not None
         held = [item.member.entry_id for item in verdict.items]
-        held += [verdict.invoice.entry_id] if verdict.sends_invoice else []
+        held += [verdict.invoice.entry_id] if verdict.sends_invoice or verdict.instructions else []
         reasons = self.misfits[verdict.invoice.entry_id]
         verdict.holds += [Hold(entry_id, code, values) for entry_id in held for code, values in reasons]
-        verdict.items, verdict.sends_invoice = [], False
+        verdict.items, verdict.instructions, verdict.sends_invoice = [], [], False
 
 
 def next_seal(connection: Connection, ctx: PlanContext, house: House) -> Seal:
@@ -126,6 +133,7 @@ class _Rows:
         self.replaced: list[int] = []
         self.told: list[dict[str, Any]] = []
         self.waiting: list[int] = []
+        self.instructed: list[str] = []
 
     def __len__(self) -> int:
         return max(len(self.items), len(self.holds))
@@ -135,17 +143,26 @@ class Run(Tally):
     """One run inside the caller's transaction, with the agreement locked."""
 
     def __init__(
-        self, house: House, connection: Connection, ctx: PlanContext, business_date: date, kind: str, reason: str = ""
+        self,
+        house: House,
+        connection: Connection,
+        ctx: PlanContext,
+        business_date: date,
+        kind: str,
+        reason: str = "",
+        ahead: Connection | None = None,
     ) -> None:
         super().__init__(house, ctx, 1)
         self.connection, self.business_date, self.kind, self.reason = connection, business_date, kind, reason
+        self.ahead = ahead
         self.now = house.now()
         self.agreement_id = ctx.agreement.agreement_id
 
     def make(self) -> RunResult:
         """Make the run; claims the layout cannot carry are held and the files are made again without them (A-24)."""
         with quiet_collector():
-            refresh_pending_checks(self.house, self.connection, self.ctx)
+            if refresh_pending_checks(self.house, self.connection, self.ctx):
+                self.ahead = None  # only this transaction sees what was just found
             try:
                 return self._attempt()
             except sealing.UnwritableClaim:
@@ -159,11 +176,13 @@ class Run(Tally):
         self.codes: dict[str, int] = {}
         self.rows = _Rows()
         self.waiting: list[int] = []
-        with self.connection.begin_nested():
+        with Verification() as self.verification, self.connection.begin_nested():
             self.run_id = self._open()
             # Known claims first: a claim made in this run must not be met again as a known one. Delivery goes by order.
             updates = self._export(are_known=True)
-            return self._close([*self._export(are_known=False), *updates])
+            result = self._close([*self._export(are_known=False), *updates])
+            self.verification.settle()
+        return result
 
     def _open(self) -> int:
         values = {
@@ -178,15 +197,15 @@ class Run(Tally):
 
     def _export(self, *, are_known: bool) -> list[int]:
         """Write new claims, or later items of known ones; return the ids of the envelopes."""
-        seal, spool = next_seal(self.connection, self.ctx, self.house), sealing.Spool()
+        seal, spool = next_seal(self.connection, self.ctx, self.house), Spool()
         (self.carrier_id,) = take_ids(self.connection, 1)
         try:
-            with closing(judged_groups(self.connection, self.ctx, are_known=are_known)) as groups:
+            with closing(judged_groups(self.connection, self.ctx, are_known=are_known, ahead=self.ahead)) as groups:
                 claims = self.claims(groups)
                 made = sealing.export(self.house, self.ctx.agreement, seal, claims, spool, are_new=not are_known)
             self._flush()
             assignment = assignment_of(self.connection, self.ctx)
-            sealed = sealing.finish(self.house, self.ctx, seal, made, spool, assignment)
+            sealed = sealing.finish(self.house, self.ctx, seal, made, spool, assignment, self.verification)
             return self._store(sealed, UPDATES_LAST if are_known else 0)
         finally:
             spool.close()
@@ -198,10 +217,12 @@ class Run(Tally):
         verdict = judged.verdict
         if verdict.waits:
             self.waiting.append(verdict.group_id)
+        if not verdict.holds:
+            return
         entries: dict[int, bool] = {}
         for hold in verdict.holds:
             values = {key: str(value) for key, value in hold.values.items()}
-            is_over = hold.is_exclusion or hold.code == NOT_CARRIED
+            is_over = hold.is_exclusion or hold.code in SHOWN_ONCE
             again = None if is_over else self.business_date + timedelta(days=1)
             key = (self.run_id, hold.entry_id, hold.code, verdict.group_id, hold.is_exclusion, values, again)
             self.rows.holds.append(key)
@@ -237,6 +258,7 @@ class Run(Tally):
                     item.version,
                 )
             )
+        self.rows.instructed += [said.item_id for said in verdict.instructions]
         self.counts["items"] += len(verdict.items)
         if len(self.rows) >= FLUSH_ROWS:
             self._flush()
@@ -265,6 +287,7 @@ class Run(Tally):
         insert_rows(connection, TransferItem, _ITEM_COLUMNS, rows.items)
         insert_rows(connection, Claim, _CLAIM_COLUMNS, rows.claims)
         insert_rows(connection, RunHold, _HOLD_COLUMNS, rows.holds)
+        instructions.note_sealed(connection, rows.instructed, self.carrier_id)
         if rows.told:
             mine = and_(claim.c.agreement_id == self.agreement_id, claim.c.entry_id == bindparam("b_entry"))
             told = update(claim).where(mine).values(told_minor=bindparam("b_told"), state=bindparam("b_state"))
@@ -311,6 +334,7 @@ class Run(Tally):
                 debit_minor=made.totals.debit_minor,
                 credit_minor=made.totals.credit_minor,
                 charge_minor=made.totals.charge_minor,
+                instructions=made.totals.instructions,
                 currency=made.currency,
                 delivery_order=made.order + order,
                 factoring_agreement=made.factoring_agreement,
@@ -366,13 +390,11 @@ class Run(Tally):
 
     def _clear_pending(self) -> None:
         """Forget the groups that are settled; those held or too late are looked at again tomorrow."""
-        held = select(RunHold.group_id).where(RunHold.run_id == self.run_id, RunHold.code != NOT_CARRIED)
+        held = select(RunHold.group_id).where(RunHold.run_id == self.run_id, RunHold.code.not_in(SHOWN_ONCE))
         mine = and_(Pending.agreement_id == self.agreement_id, Pending.group_id.not_in(held))
-        currency = self.ctx.agreement.currency
-        here = (
-            select(LedgerEntry.id).where(LedgerEntry.id == Pending.group_id, LedgerEntry.currency == currency).exists()
-        )
-        self.connection.execute(delete(Pending).where(mine, here).execution_options(synchronize_session=False))
+        if not self.ctx.row.may_create_cases:
+            mine = and_(mine, ~waits_for_the_switch(self.ctx))
+        self.connection.execute(delete(Pending).where(mine).execution_options(synchronize_session=False))
         for some in batches(self.waiting, IN_LIST_MAX):
             rows = [{"agreement_id": self.agreement_id, "group_id": g, "queued_at": self.now} for g in some]
             upsert_ignore(self.connection, Pending, rows)

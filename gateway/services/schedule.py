@@ -70,7 +70,10 @@ def _promise_fetch(connection: Connection, row: Any, now: datetime) -> int:
     # One row for all turns: a mailbox that stays shut is one task with a growing count, not one more every quarter.
     if not outbox.promise(connection, "fetch", row.id, now, repeatable=True):
         done = select(Task.state).where(Task.topic == "fetch", Task.ref_id == row.id, Task.part == "")
-        if connection.execute(done).scalar_one() in {"pending", "failed"}:
+        state = connection.execute(done).scalar_one()
+        if state == "stopped":
+            return 0  # it kills its workers; only a person has it tried again
+        if state in {"pending", "failed"}:
             outbox.hasten(connection, "fetch", select(_A.c.id).where(_A.c.id == row.id), now)
         else:
             outbox.again(connection, "fetch", row.id, now)

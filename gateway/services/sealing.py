@@ -5,17 +5,15 @@ Files are written to a spool on local disk first, never to memory, and reach the
 
 from __future__ import annotations
 
-import io
-import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
+from gateway.db.bulk import batches
 from gateway.domain.exchange import (
     Agreement,
     Claim,
@@ -35,48 +33,13 @@ from gateway.errors import DataError, EncodeError, PluginError
 from gateway.services.cards import card_of
 from gateway.services.house import House
 from gateway.services.plan import Judged, PlanContext
+from gateway.services.spool import NullSink, Spool, Verification
 
 _ORIGINS = {origin.value: origin for origin in Origin}
-SPOOL_MEMORY_BYTES = 4 << 20
-"""A file up to this size never touches the disk; larger ones spill over."""
 
 
-class Spool:
-    """Keeps the files of one export until they are stored (a `Sink`)."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, BinaryIO] = {}
-
-    @contextmanager
-    def open(self, filename: str) -> Iterator[BinaryIO]:
-        """Return the stream for *filename*, replacing an earlier file of that name."""
-        file: Any = tempfile.SpooledTemporaryFile(SPOOL_MEMORY_BYTES)  # noqa: SIM115  # outlives this block on purpose
-        self.files[filename] = file
-        yield file
-        file.seek(0)
-
-    def close(self) -> None:
-        """Give the space back."""
-        for file in self.files.values():
-            file.close()
-
-
-class NullSink:
-    """Takes bytes and forgets them: for a preview, which must meet the same errors as the run."""
-
-    @contextmanager
-    def open(self, filename: str) -> Iterator[BinaryIO]:  # noqa: ARG002
-        """Return a stream that keeps nothing."""
-        with io.BufferedWriter(_Nowhere()) as stream:
-            yield stream
-
-
-class _Nowhere(io.RawIOBase):
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        return len(data)
+MISFIT_BATCH = 500
+"""Claims tried together when looking for those that do not fit: few enough to keep, many enough to cost one header each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +100,8 @@ def to_claim(house: House, judged: Judged, reminder_number: str, cards: dict[int
         text=row.text,
         customer=_card(house, judged.customer, cards),
         items=tuple(items),
+        reminder_date=invoice.reminder_date,
+        instructions=tuple(verdict.instructions),
     )
 
 
@@ -231,11 +196,12 @@ def finish(
     envelopes: Sequence[Envelope],
     spool: Spool,
     assignment: FactoringAssignment | None,
+    verification: Verification,
 ) -> Iterator[Sealed]:
-    """Mark (where the claims are assigned), read back and hand out each finished file.
+    """Mark (where the claims are assigned) and hand out each finished file, while *verification* reads it back.
 
     Raises:
-        PluginError: a file's bytes do not hold what its envelope says; nothing of the run may be committed.
+        PluginError: a file was announced and not written.
     """
     agency = house.agencies[ctx.agreement.agency_key]
     for envelope in envelopes:
@@ -247,30 +213,41 @@ def finish(
             made = agency.mark_factoring_envelope(envelope, assignment, ctx.agreement, content, marked)
             content.close()
             content = spool.files[envelope.filename] = marked.files[envelope.filename]
-        agency.verify_envelope(made, ctx.agreement, content)
-        content.seek(0)
+        verification.start(agency, made, ctx.agreement, spool.reader(envelope.filename))
         yield Sealed(made, seal.file_ids.get(made.kind, ""), content)
 
 
 def misfits(
     house: House, ctx: PlanContext, seal: Seal, claims: Iterable[tuple[int, Claim]], *, are_new: bool
 ) -> Misfits:
-    """Try each claim alone and return those that the layout cannot carry, with reasons in the agency's own codes.
+    """Return the claims that the layout cannot carry, with reasons in the agency's own codes.
 
-    Only done after a file failed: one customer's over-long name must not stop the others' evening (A-24).
+    Only done after a file failed: one customer's over-long name must not stop the others' evening (A-24). A batch that
+    can be written holds none; one that cannot is halved until the claims that spoil it stand alone.
     """
-    agency = house.agencies[ctx.agreement.agency_key]
     found: dict[int, Sequence[tuple[str, Mapping[str, object]]]] = {}
-    for entry_id, claim in claims:
-        try:
-            export(house, ctx.agreement, seal, [(entry_id, claim)], NullSink(), are_new=are_new)
-        except UnwritableClaim as error:
+    for batch in batches(claims, MISFIT_BATCH):
+        for (entry_id, claim), fault in _unwritable(house, ctx, seal, batch, are_new=are_new):
             said = [
                 (finding.code, {**finding.values, "value": finding.value})
-                for finding in agency.check_claim(claim, ctx.agreement)
+                for finding in house.agencies[ctx.agreement.agency_key].check_claim(claim, ctx.agreement)
                 if finding.severity is Severity.BLOCKING
             ]
             # A hold is known by entry and code: two texts of one claim that are too long are one reason.
-            reasons = dict(reversed(said)) or {"claim.not_writable": {"reason": error.reason}}
+            reasons = dict(reversed(said)) or {"claim.not_writable": {"reason": fault}}
             found[entry_id] = tuple(reversed(reasons.items()))
     return found
+
+
+def _unwritable(
+    house: House, ctx: PlanContext, seal: Seal, batch: Sequence[tuple[int, Claim]], *, are_new: bool
+) -> Iterator[tuple[tuple[int, Claim], str]]:
+    try:
+        export(house, ctx.agreement, seal, batch, NullSink(), are_new=are_new)
+    except UnwritableClaim as error:
+        if len(batch) == 1:
+            yield batch[0], error.reason
+            return
+        middle = len(batch) // 2
+        for half in (batch[:middle], batch[middle:]):
+            yield from _unwritable(house, ctx, seal, half, are_new=are_new)

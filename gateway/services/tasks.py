@@ -11,7 +11,7 @@ from gateway.services.house import House
 
 
 def retry(house: House, task_id: int, actor: str) -> None:
-    """Make a failed task due now, with all its attempts before it again.
+    """Make a failed or stopped task due now, with all its attempts before it again.
 
     Raises:
         NotFound: no such task.
@@ -19,11 +19,13 @@ def retry(house: House, task_id: int, actor: str) -> None:
     """
     with house.database.write() as connection:
         row = connection.execute(
-            select(Task.topic, Task.ref_id, Task.part, Task.state).where(Task.id == task_id).with_for_update()
+            select(Task.topic, Task.ref_id, Task.part, Task.state, Task.repeatable)
+            .where(Task.id == task_id)
+            .with_for_update()
         ).one_or_none()
         if row is None:
             raise NotFound(f"no task {task_id}")
-        if row.state == "in_doubt":
+        if row.state == "in_doubt" or (row.state == "stopped" and not row.repeatable):
             raise Refused("delivery.in_doubt", agency="", sequence=row.ref_id)
         outbox.again(connection, row.topic, row.ref_id, house.now(), part=row.part)
         if row.topic == "deliver":

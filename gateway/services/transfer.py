@@ -39,7 +39,8 @@ def run_evening(house: House, agreement_id: int, business_date: date) -> RunResu
             return done or RunResult(0, 0, 0, 0, 0, ())
         local = time.fromisoformat(row.transfer_time)
         ctx = context(house, connection, agreement_id, cutoff_of(business_date, local, _zone(connection, row)))
-        result = Run(house, connection, ctx, business_date, "evening").make()
+        with house.database.read() as ahead:
+            result = Run(house, connection, ctx, business_date, "evening", ahead=ahead).make()
         connection.execute(
             update(Agreement)
             .where(Agreement.id == agreement_id)  # an evening made late does not turn the calendar back

@@ -9,9 +9,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true
 
-from gateway.db.tables import Agreement, Creditor, Envelope, InboundFile, IncomingPayment, Task, TransferItem
+from gateway.db.tables import (
+    Agreement,
+    Claim,
+    ClaimInstruction,
+    Creditor,
+    Envelope,
+    InboundFile,
+    IncomingPayment,
+    LedgerEntry,
+    Task,
+    TransferItem,
+)
 from gateway.services.house import House
 
 UNSENT_AFTER = timedelta(minutes=15)
@@ -35,21 +46,27 @@ def alarms(house: House, creditor_ids: Sequence[int] | None = None) -> tuple[Ala
     """Return what needs a person, oldest first; of these creditors, or of all."""
     now = house.now()
     with house.database.read() as connection:
-        mine = Agreement.creditor_id.in_(creditor_ids) if creditor_ids is not None else Agreement.id == Agreement.id
+        mine = _among(Agreement.creditor_id, creditor_ids)
         found = [
             *_envelopes(connection, now, mine),
             *_rejected(connection, mine),
+            *_instructions(connection, mine),
             *_gaps(connection, mine),
             *_runs(connection, now, mine),
-            *_files(connection, mine),
-            *_tasks(connection, now, mine),
-            *_payments(connection, now, mine),
+            *_files(connection, _among(InboundFile.creditor_id, creditor_ids)),
+            *_tasks(connection, now, creditor_ids),
+            *_stopped(connection, creditor_ids),
+            *_payments(connection, now, _among(IncomingPayment.creditor_id, creditor_ids)),
         ]
     broken = [
         Alarm("plugin.broken", "plugin", 0, 0, now, {"plugin": k, "reason": v})
         for k, v in house.agencies.broken.items()
     ]
     return tuple(sorted(found, key=lambda alarm: alarm.since)[:ALARMS_MAX] + broken)
+
+
+def _among(column: Any, creditor_ids: Sequence[int] | None) -> ColumnElement[bool]:
+    return true() if creditor_ids is None else column.in_(creditor_ids)
 
 
 def _envelopes(connection: Connection, now: datetime, mine: ColumnElement[bool]) -> Iterator[Alarm]:
@@ -101,6 +118,8 @@ def _envelope_fault(row: Any, now: datetime) -> tuple[str, datetime]:
 def _rejected(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Alarm]:
     """Yield files of which the agency refused something that has not been sent anew."""
     e, t = Envelope, TransferItem
+    claim = (Claim.agreement_id == t.agreement_id, Claim.entry_id == t.claim_entry_id)
+    over = select(Claim.entry_id).where(*claim, Claim.state == "withdrawn").exists()  # nobody waits for it any more
     query = (
         select(
             e.id, e.receipt_at, e.filename, e.last_error, Agreement.creditor_id, Agreement.display_name,
@@ -108,7 +127,7 @@ def _rejected(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Ala
         )
         .join(Agreement, Agreement.id == e.agreement_id)
         .join(t, (t.envelope_id == e.id) & (t.state == "rejected") & t.is_current)
-        .where(mine, e.state.in_(("partly", "rejected")))
+        .where(mine, e.state.in_(("partly", "rejected")), ~over)
         .group_by(e.id, e.receipt_at, e.filename, e.last_error, Agreement.creditor_id, Agreement.display_name)
         .order_by(e.id.desc())
         .limit(ALARMS_MAX)
@@ -116,6 +135,23 @@ def _rejected(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Ala
     for row in connection.execute(query):
         values = {"agency": row.display_name, "file": row.filename, "reason": row.last_error or row.reason}
         yield Alarm("receipt.rejected", "envelope", row.id, row.creditor_id, row.receipt_at, values)
+
+
+def _instructions(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Alarm]:
+    """Yield what the agency refused of what a person told it, until that person has seen to it."""
+    i = ClaimInstruction
+    query = (
+        select(i.id, i.envelope_id, i.answered_at, i.reason_code, i.reason_text, LedgerEntry.number)
+        .add_columns(Agreement.creditor_id, Agreement.display_name)
+        .join(Agreement, Agreement.id == i.agreement_id)
+        .join(LedgerEntry, LedgerEntry.id == i.entry_id)
+        .where(mine, i.state == "rejected")
+        .order_by(i.id.desc())
+        .limit(ALARMS_MAX)
+    )
+    for row in connection.execute(query):
+        values = {"agency": row.display_name, "number": row.number, "reason": row.reason_text or row.reason_code}
+        yield Alarm("instruction.refused", "envelope", row.envelope_id, row.creditor_id, row.answered_at, values)
 
 
 _NUMBERED = re.compile(r"(?P<series>.+)\.(?P<number>[0-9]{3})")
@@ -171,7 +207,6 @@ def _files(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Alarm]
     f = InboundFile
     query = (
         select(f.id, f.creditor_id, f.filename, f.received_at, f.findings)
-        .join(Agreement, Agreement.id == f.agreement_id)
         .where(mine, f.state.in_(("quarantined", "refused")))
         .order_by(f.id.desc())
         .limit(ALARMS_MAX)
@@ -186,18 +221,21 @@ TRIED_OFTEN = 4
 _TASK_CODES = {"run": "run.failed", "fetch": "mailbox.unreachable", "read": "file.invalid"}
 
 
-def _tasks(connection: Connection, now: datetime, mine: ColumnElement[bool]) -> Iterator[Alarm]:
+def _tasks(connection: Connection, now: datetime, creditor_ids: Sequence[int] | None) -> Iterator[Alarm]:
     """Yield evenings, mailboxes and files that fail again and again, and evenings that no worker takes up (P6)."""
     nobody = and_(Task.topic == "run", Task.state == "pending", Task.due_at < now - UNSENT_AFTER)
     fails = and_(Task.state.in_(("pending", "leased")), Task.attempts >= TRIED_OFTEN)
+    is_file = Task.topic == "read"  # of an agency, or of the creditor's own bank
+    agreement_id = case((is_file, InboundFile.agreement_id), else_=Task.ref_id)
+    creditor_id = func.coalesce(InboundFile.creditor_id, Agreement.creditor_id)
     query = (
         select(
-            Task.id, Task.topic, Task.finished_at, Task.due_at, Task.last_error, Task.part, Agreement.creditor_id,
-            Agreement.display_name, InboundFile.filename,
+            Task.id, Task.topic, Task.finished_at, Task.due_at, Task.last_error, Task.part, InboundFile.filename,
+            creditor_id.label("creditor_id"), func.coalesce(Agreement.display_name, "").label("display_name"),
         )
-        .outerjoin(InboundFile, and_(Task.topic == "read", InboundFile.id == Task.ref_id))
-        .join(Agreement, Agreement.id == func.coalesce(InboundFile.agreement_id, Task.ref_id))
-        .where(mine, Task.topic.in_(_TASK_CODES), or_(Task.state == "failed", fails, nobody))
+        .outerjoin(InboundFile, and_(is_file, InboundFile.id == Task.ref_id))
+        .outerjoin(Agreement, Agreement.id == agreement_id)
+        .where(_among(creditor_id, creditor_ids), creditor_id.is_not(None), Task.topic.in_(_TASK_CODES), or_(Task.state == "failed", fails, nobody))
         .order_by(Task.id)
         .limit(ALARMS_MAX)
     )  # fmt: skip
@@ -209,17 +247,38 @@ def _tasks(connection: Connection, now: datetime, mine: ColumnElement[bool]) -> 
         yield Alarm(_TASK_CODES[row.topic], "task", row.id, row.creditor_id, since, values)
 
 
+def _stopped(connection: Connection, creditor_ids: Sequence[int] | None) -> Iterator[Alarm]:
+    """Yield promises that killed one worker after another and wait for a person now."""
+    is_upload = Task.topic.in_(("deliver", "read_back"))
+    agreement_id = case((is_upload, Envelope.agreement_id), else_=Task.ref_id)
+    creditor_id = func.coalesce(InboundFile.creditor_id, Agreement.creditor_id)
+    query = (
+        select(Task.id, Task.topic, Task.takeovers, Task.finished_at, creditor_id.label("creditor_id"))
+        .outerjoin(InboundFile, and_(Task.topic == "read", InboundFile.id == Task.ref_id))
+        .outerjoin(Envelope, and_(is_upload, Envelope.id == Task.ref_id))
+        .outerjoin(Agreement, and_(Task.topic != "read", Agreement.id == agreement_id))
+        .where(Task.state == "stopped", _among(creditor_id, creditor_ids), creditor_id.is_not(None))
+        .order_by(Task.id)
+        .limit(ALARMS_MAX)
+    )
+    for row in connection.execute(query):
+        values = {"task": row.topic, "count": row.takeovers}
+        yield Alarm("task.stopped", "task", row.id, row.creditor_id, row.finished_at, values)
+
+
 def _payments(connection: Connection, now: datetime, mine: ColumnElement[bool]) -> Iterator[Alarm]:
     p = IncomingPayment
     query = (
-        select(p.id, p.creditor_id, p.label, InboundFile.received_at)
+        select(p.id, p.creditor_id, p.label, p.agreement_id, InboundFile.received_at)
         .join(InboundFile, InboundFile.id == p.file_id)
-        .join(Agreement, Agreement.id == p.agreement_id)
         .where(mine, InboundFile.received_at < now - UNMATCHED_AFTER)
         .order_by(p.id)
         .limit(20)
     )
     # A proposal nobody posted: the agency told of money, and no payout has confirmed it (R-OP-10, R-OP-12).
-    for state, code in (("unmatched", "payment.unmatched"), ("proposed", "payment.waiting_for_bank")):
-        for row in connection.execute(query.where(p.state == state)):
+    # One that the creditor's own bank told of waits for a person, and for no bank.
+    reported = and_(p.state == "proposed", p.agreement_id.is_not(None))
+    for waits, known in ((p.state == "unmatched", "payment.unmatched"), (reported, "payment.waiting_for_bank")):
+        for row in connection.execute(query.where(waits)):
+            code = known if row.agreement_id is not None else "payment.unplaced"
             yield Alarm(code, "payment", row.id, row.creditor_id, row.received_at, {"agency": row.label})

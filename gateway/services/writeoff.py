@@ -8,21 +8,26 @@ from gateway.db import audit
 from gateway.db.bulk import table_of
 from gateway.db.ledger_sql import queue_groups, refresh_open
 from gateway.db.tables import LedgerEntry
+from gateway.domain.instructions import Action
 from gateway.errors import Refused
+from gateway.services import instructions
 from gateway.services.entries import SOURCE, derived_entry, insert_entries
 from gateway.services.house import House
 from gateway.services.links import group_rows
 from gateway.services.marks import locked_entry
 
 
-def write_off(house: House, entry_id: int, actor: str, *, loss_account: str, text: str = "") -> int:
+def write_off(
+    house: House, entry_id: int, actor: str, *, loss_account: str, text: str = "", tells_agency: bool = False
+) -> int:
     """Write off what is open of an invoice; return the id of the new ledger line.
 
     The line is linked to the invoice and marked *do not transfer* from the first moment: the books show nothing open, the
     agency keeps its claim. It is booked to *loss_account* (Norway 7830); withdrawing the claim is a separate act
-    (R-CO-59).
+    (R-CO-59). *tells_agency* lets the agency know of the loss as information beside (R-VL-12); it goes on collecting.
 
     Raises:
+        Refused: as `instructions.instruct`, when the agency is to be told and cannot be; nothing is booked then.
         Refused: ``group.several_invoices`` (nobody can say what is open of which), ``writeoff.nothing_open``.
         NotFound: no such invoice.
     """
@@ -49,6 +54,8 @@ def write_off(house: House, entry_id: int, actor: str, *, loss_account: str, tex
         (line_id,) = insert_entries(connection, [line])
         refresh_open(connection, [invoice.group_id], now)
         queue_groups(connection, invoice.creditor_id, [invoice.group_id], now)
+        if tells_agency:
+            instructions.add(house, connection, invoice, Action.WRITTEN_OFF, actor)
         facts = {"amount_minor": invoice.open_minor, "account": loss_account, "line": line_id}
         audit.record(connection, invoice.creditor_id, now, actor, "invoice.written_off", "entry", entry_id, **facts)
     return line_id

@@ -7,19 +7,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, request
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from gateway.accounting.files import finding_as_dict
 from gateway.accounting.jsonlines import read_records
 from gateway.accounting.records import decode_record, loads_strict
 from gateway.domain.ledger import LedgerRecord
-from gateway.services import creditors
+from gateway.services import creditors, inbound
 from gateway.services.creditors import ApiCaller
 from gateway.services.entries import SOURCE as OWN_SOURCE
 from gateway.services.house import House
 from gateway.services.ingest import IngestResult, ingest
 from gateway.web import reading
+from gateway.web.once import Keep, once
 from gateway.web.openapi import (
+    BYTES,
     LIMIT_DEFAULT,
     LIMIT_MAX,
     NDJSON,
@@ -31,7 +34,7 @@ from gateway.web.openapi import (
     openapi_document,
 )
 from gateway.web.problems import Problem, answer_with_problems
-from gateway.web.spool import spooled
+from gateway.web.spool import sent_filename, spooled
 
 RECORD_BYTES_MAX = 1 << 20
 """Body of one record: a link of ten thousand entries fits."""
@@ -40,7 +43,6 @@ BULK_BYTES_MAX = 512 << 20
 """Body of a bulk load: about a million and a half lines; the operator's own limit of the server may be lower."""
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-_Answer = tuple[Response, int]
 
 
 def api_blueprint(house: House, max_bytes: int = BULK_BYTES_MAX) -> Blueprint:
@@ -77,8 +79,8 @@ def _nothing(rest: str) -> Response:
     return response
 
 
-def _guarded(house: House, operation: Operation, view: Callable[..., _Answer]) -> Callable[..., _Answer]:
-    def guarded(**path: str) -> _Answer:
+def _guarded(house: House, operation: Operation, view: Callable[..., Response]) -> Callable[..., Response]:
+    def guarded(**path: str) -> Response:
         g.caller = _caller(house, operation.scope)
         return view(operation, **path)
 
@@ -102,58 +104,96 @@ class _Views:
     def __init__(self, house: House, max_bytes: int) -> None:
         self._house, self._max_bytes = house, max_bytes
 
-    def put(self, operation: Operation, external_id: str) -> _Answer:
+    def put(self, operation: Operation, external_id: str) -> Response:
         return self._one(operation, external_id)
 
-    def post(self, operation: Operation) -> _Answer:
+    def post(self, operation: Operation) -> Response:
         return self._one(operation, "")
 
-    def _one(self, operation: Operation, external_id: str) -> _Answer:
+    def _one(self, operation: Operation, external_id: str) -> Response:
         _demand_type("application/json")
         with spooled(RECORD_BYTES_MAX) as body:
-            record = decode_record(loads_strict(body.content.read()), operation.record_type, external_id)
-        result = self._ingest(lambda: iter([("body", record)]))
-        outcome = "created" if result.created else "changed" if result.changed else "unchanged"
-        answer = {"external_id": record.external_id, "source": _source(), "result": outcome}
-        return jsonify(answer | _findings(result)), 201 if result.created else 200
+            content, sha256 = body.content.read(), body.sha256
 
-    def bulk(self, _: Operation) -> _Answer:
+        def work(keep: Keep) -> Response:
+            record = decode_record(loads_strict(content), operation.record_type, external_id)
+            return self._ingest(lambda: iter([("body", record)]), lambda result: _taken(record, result), keep)
+
+        return once(self._house, g.caller, sha256, work)
+
+    def bulk(self, _: Operation) -> Response:
         _demand_type(NDJSON)
         with spooled(self._max_bytes) as body:
-            content = body.content
+            content, sha256 = body.content, body.sha256
 
             def records() -> Iterator[tuple[str, LedgerRecord]]:
                 content.seek(0)
                 return read_records(content)
 
-            result = self._ingest(records)
-        counts = ("created", "changed", "unchanged", "customers", "entries", "links")
-        answer: dict[str, Any] = {name: getattr(result, name) for name in counts}
-        return jsonify(answer | {"source": _source(), "sha256": body.sha256} | _findings(result)), 200
+            def work(keep: Keep) -> Response:
+                return self._ingest(records, lambda result: _bulk_taken(sha256, result), keep)
 
-    def get_invoice(self, _: Operation, external_id: str) -> _Answer:
+            return once(self._house, g.caller, sha256, work)
+
+    def take_bank_file(self, _: Operation) -> Response:
+        _demand_type(BYTES)
+        with spooled(self._max_bytes) as body:
+            if not body.size:
+                raise Problem("request.invalid", "the body is empty")
+            name = sent_filename("bank-file")
+            stored = inbound.store_own(self._house, g.caller.creditor_id, "api", name, body.content)
+        answer = {"inbound_file_id": str(stored.inbound_file_id), "duplicate": not stored.is_new}
+        response = jsonify(answer | {"sha256": stored.sha256})
+        response.status_code = 202 if stored.is_new else 200
+        return response
+
+    def get_invoice(self, _: Operation, external_id: str) -> Response:
         source = _source(request.args.get("source", SOURCE_DEFAULT))
-        return jsonify(reading.invoice(self._house.database, g.caller.creditor_id, source, external_id)), 200
+        return jsonify(reading.invoice(self._house.database, g.caller.creditor_id, source, external_id))
 
-    def list_invoices(self, _: Operation) -> _Answer:
+    def list_invoices(self, _: Operation) -> Response:
         is_open = {"": None, "true": True, "false": False}
         page = _page() | {"is_open": is_open[_choice("open", *is_open)]}
-        return jsonify(reading.invoices(self._house.database, g.caller.creditor_id, **page)), 200
+        return jsonify(reading.invoices(self._house.database, g.caller.creditor_id, **page))
 
-    def list_payments(self, _: Operation) -> _Answer:
+    def list_payments(self, _: Operation) -> Response:
         page = _page() | {"state": _choice("state", "", "proposed", "unmatched", "posted", "ignored")}
-        return jsonify(reading.incoming_payments(self._house.database, g.caller.creditor_id, **page)), 200
+        return jsonify(reading.incoming_payments(self._house.database, g.caller.creditor_id, **page))
 
-    def _ingest(self, records: Callable[[], Iterator[tuple[str, LedgerRecord]]]) -> IngestResult:
+    def _ingest(
+        self,
+        records: Callable[[], Iterator[tuple[str, LedgerRecord]]],
+        answer: Callable[[IngestResult], Response],
+        keep: Keep,
+    ) -> Response:
         """Hand records to the ledger; two that bring the same new id at once are sorted out by coming again."""
         caller: ApiCaller = g.caller
         source, actor = _source(), f"api:{caller.name}"
+
+        def conclude(connection: Connection, result: IngestResult) -> None:
+            keep(connection, answer(result))
+
         for _ in range(2):
             try:
-                return ingest(self._house, caller.creditor_id, source, records(), actor=actor)
+                taken = ingest(self._house, caller.creditor_id, source, records(), actor=actor, conclude=conclude)
             except IntegrityError:
                 continue
+            return answer(taken)
         raise Problem("request.conflict")
+
+
+def _taken(record: LedgerRecord, result: IngestResult) -> Response:
+    outcome = "created" if result.created else "changed" if result.changed else "unchanged"
+    answer = {"external_id": record.external_id, "source": _source(), "result": outcome}
+    response = jsonify(answer | _findings(result))
+    response.status_code = 201 if result.created else 200
+    return response
+
+
+def _bulk_taken(sha256: str, result: IngestResult) -> Response:
+    counts = ("created", "changed", "unchanged", "customers", "entries", "links")
+    answer: dict[str, Any] = {name: getattr(result, name) for name in counts}
+    return jsonify(answer | {"source": _source(), "sha256": sha256} | _findings(result))
 
 
 def _demand_type(media_type: str) -> None:

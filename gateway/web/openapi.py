@@ -11,10 +11,12 @@ from importlib import resources
 from typing import Any
 
 from gateway.accounting import records
+from gateway.web.once import KEY_PATTERN
 from gateway.web.problems import PROBLEMS
 
 PREFIX = "/api/v1"
 NDJSON = "application/x-ndjson"
+BYTES = "application/octet-stream"
 READ, WRITE = "ledger:read", "ledger:write"
 
 RESOURCES = {
@@ -57,11 +59,11 @@ def _writing(segment: str, record_type: str, shape: str) -> tuple[Operation, Ope
     return (
         Operation(
             "PUT", f"/{segment}/{{external_id}}", f"put{shape}", f"Take one {shape} under its external id", "put", WRITE,
-            answers, (shape, "application/json"), ("external_id", "X-Source"), record_type,
+            answers, (shape, "application/json"), ("external_id", "X-Source", "Idempotency-Key"), record_type,
         ),
         Operation(
             "POST", f"/{segment}", f"post{shape}", f"Take one {shape}; its external id stands in the body", "post", WRITE,
-            answers, (f"{shape}WithId", "application/json"), ("X-Source",), record_type,
+            answers, (f"{shape}WithId", "application/json"), ("X-Source", "Idempotency-Key"), record_type,
         ),
     )  # fmt: skip
 
@@ -70,7 +72,7 @@ OPERATIONS = (
     *(operation for segment, (kind, shape) in RESOURCES.items() for operation in _writing(segment, kind, shape)),
     Operation(
         "POST", "/ledger", "postLedger", "Take a bulk load, all of it or nothing", "bulk", WRITE,
-        {200: "BulkTaken"}, ("LedgerRecord", NDJSON), ("X-Source",),
+        {200: "BulkTaken"}, ("LedgerRecord", NDJSON), ("X-Source", "Idempotency-Key"),
     ),
     Operation(
         "GET", "/invoices/{external_id}", "getInvoice", "Say where an invoice stands", "get_invoice", READ,
@@ -79,6 +81,10 @@ OPERATIONS = (
     Operation(
         "GET", "/invoices", "listInvoices", "List invoices in the order they came", "list_invoices", READ,
         {200: "InvoicePage"}, None, ("after", "limit", "open"),
+    ),
+    Operation(
+        "POST", "/bank-files", "postBankFile", "Take a payment file of the creditor's own bank", "take_bank_file", WRITE,
+        {200: "BankFileTaken", 202: "BankFileTaken"}, ("BankFile", BYTES), (),
     ),
     Operation(
         "GET", "/payments", "listIncomingPayments", "List money that agencies and banks reported", "list_payments", READ,
@@ -101,6 +107,14 @@ _PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "name": "X-Source", "in": "header",
         "description": "Name of the accounting system; part of the identity of every record.",
         "schema": _SOURCE_SCHEMA,
+    },
+    "Idempotency-Key": {
+        "name": "Idempotency-Key", "in": "header",
+        "description": "A name of the sender's own for this request, best a random UUID. The same key with the same "
+        "request is given the same status and body, marked `Idempotent-Replayed: true`, for at least 30 days; with "
+        "another request 422; while the first is at work 409 with `Retry-After`. A refusal is kept too: what was "
+        "mended needs a new key. Each API key has keys of its own.",
+        "schema": {"type": "string", "pattern": KEY_PATTERN},
     },
     "source": {"name": "source", "in": "query", "schema": _SOURCE_SCHEMA},
     "after": {

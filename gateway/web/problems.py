@@ -14,7 +14,7 @@ from gateway.accounting.records import RecordRejected
 from gateway.domain import reasons
 from gateway.domain.ledger import Rejected
 from gateway.errors import NotFound, Refused
-from gateway.services.ingest import IngestRejected
+from gateway.services.ingest import FIXED_ONCE_INVOICED, MAY_NOT_CHANGE, IngestRejected
 
 PROBLEMS = {
     "request.query": (400, "The query of the address is not understood"),
@@ -26,9 +26,11 @@ PROBLEMS = {
     "request.method": (405, "This method is not possible here"),
     "entry.changed": (409, "What is in the books may not change"),
     "request.conflict": (409, "Somebody else changed the same thing at the same moment"),
+    "idempotency.at_work": (409, "The same request is being worked on at this moment"),
     "request.too_large": (413, "The body is too large"),
     "request.media_type": (415, "The body is of a type that is not taken here"),
     "record.rejected": (422, "The record cannot be taken"),
+    "idempotency.reused": (422, "The Idempotency-Key was used for another request"),
     "request.refused": (422, "The rules do not allow this"),
     "request.failed": (500, "Something went wrong here; nothing was taken. Come again later"),
 }
@@ -37,15 +39,13 @@ PROBLEMS = {
 _CODE_OF_STATUS = {400: "request.invalid", 404: "request.not_found", 405: "request.method", 413: "request.too_large"}
 _ERRORS_MAX = 100
 _log = structlog.get_logger()
-_MAY_NOT_CHANGE = "may not change"
-"""How `gateway.services.ingest` begins the reason for refusing another amount, day or customer (L5)."""
 
 
 class Problem(Exception):  # RFC 9457's word
-    """A request that cannot be answered as asked. *code* is one of `PROBLEMS`."""
+    """A request that cannot be answered as asked. *code* is one of `PROBLEMS`; *retry_after* counts seconds, 0: not told."""
 
-    def __init__(self, code: str, detail: str = "", errors: Iterable[Rejected] = ()) -> None:
-        self.code, self.detail, self.errors = code, detail, list(errors)
+    def __init__(self, code: str, detail: str = "", errors: Iterable[Rejected] = (), retry_after: int = 0) -> None:
+        self.code, self.detail, self.errors, self.retry_after = code, detail, list(errors), retry_after
         super().__init__(f"{code} {detail}".strip())
 
     def response(self) -> Response:
@@ -61,13 +61,25 @@ class Problem(Exception):  # RFC 9457's word
             body["detail"] = self.detail
         if self.errors:
             body["errors"] = [
-                {"place": fault.place, "field": fault.field, "reason": fault.reason, "value": fault.value}
+                {
+                    "place": fault.place,
+                    "field": fault.field,
+                    "reason": reasons.told(fault.reason, language()),
+                    "value": fault.value,
+                }
                 for fault in self.errors[:_ERRORS_MAX]
             ]
         response = Response(json.dumps(body), status, mimetype="application/problem+json")
         if status == 401:  # RFC 9110: whoever says 401 says how
             response.headers["WWW-Authenticate"] = 'Bearer realm="kravport"'
+        if self.retry_after:
+            response.headers["Retry-After"] = str(self.retry_after)
         return response
+
+
+def language() -> str:
+    """Return the language of ours that the caller would rather read, English where it does not say."""
+    return request.accept_languages.best_match([*reasons.LANGUAGES, "no", "nn"], "en")
 
 
 def answer_with_problems(blueprint: Blueprint) -> None:
@@ -98,11 +110,11 @@ def _record(error: RecordRejected) -> Response:
 
 
 def _rejected(rejected: list[Rejected]) -> Response:
-    is_change = any(fault.reason.startswith(_MAY_NOT_CHANGE) for fault in rejected)
+    is_change = any(getattr(fault.reason, "code", "") in {MAY_NOT_CHANGE, FIXED_ONCE_INVOICED} for fault in rejected)
     detail = f"{len(rejected)} faults; nothing was taken" if len(rejected) > 1 else "nothing was taken"
     return Problem("entry.changed" if is_change else "record.rejected", detail, rejected).response()
 
 
 def _refused(error: Refused) -> Response:
-    detail = reasons.sentence(error.code, "en", error.values)
+    detail = reasons.sentence(error.code, language(), error.values)
     return Problem("request.refused", detail, [Rejected("", "", error.code, "")]).response()

@@ -17,6 +17,8 @@ from gateway.db.tables import Agreement, Claim, Customer, IncomingPayment, Ledge
 from gateway.db.uow import Database
 from gateway.domain.money import format_minor
 from gateway.errors import NotFound
+from gateway.services import reminders
+from gateway.services.entries import SOURCE
 
 _INVOICE = select(
     LedgerEntry,
@@ -58,7 +60,7 @@ def incoming_payments(
     matched = aliased(LedgerEntry)
     query = (
         select(IncomingPayment, matched.external_id.label("invoice"))
-        .outerjoin(matched, matched.id == IncomingPayment.suggested_entry_id)
+        .outerjoin(matched, matched.id == IncomingPayment.entry_id)
         .where(IncomingPayment.creditor_id == creditor_id)
     )
     if state:
@@ -89,10 +91,11 @@ def _page(
 
 def _states(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     claims = _claims(connection, {row[0].id: row[0].currency for row in rows})
-    return [_state(row, claims.get(row[0].id, [])) for row in rows]
+    owners = reminders.owners(connection, [row[0].id for row in rows])
+    return [_state(row, claims.get(row[0].id, []), owners.get(row[0].id)) for row in rows]
 
 
-def _state(row: Row[Any], claims: list[dict[str, Any]]) -> dict[str, Any]:
+def _state(row: Row[Any], claims: list[dict[str, Any]], reminded_by: str | None) -> dict[str, Any]:
     entry: LedgerEntry = row[0]
     kept = ("external_id", "source", "number", "currency", "payment_reference", "order_status")
     given = [claim["reminder_number"] for claim in claims]  # one number for ever, whichever agency was told it first
@@ -109,6 +112,7 @@ def _state(row: Row[Any], claims: list[dict[str, Any]]) -> dict[str, Any]:
             "booked": _iso(entry.booked),
             "due": _iso(entry.due),
             "closed_at": _iso(entry.closed_at),
+            "reminded_by": reminded_by,
             "claims": claims,
         }
     )
@@ -132,8 +136,9 @@ def _claims(connection: Connection, currencies: Mapping[int, str]) -> dict[int, 
     return found
 
 
-def _payments(_: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+def _payments(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     kept = ("state", "label", "currency", "amount_minor", "direction", "is_reversal", "reference", "payer_name")
+    postings = _postings(connection, [row[0] for row in rows if row[0].state == "posted"])
     return [
         {name: getattr(row[0], name) for name in (*kept, "case_number", "difference")}
         | {
@@ -143,9 +148,34 @@ def _payments(_: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
             "value_date": _iso(row[0].value_date),
             "posted_at": _iso(row[0].posted_at),
             "invoice": row.invoice,
+            "postings": postings.get(row[0].id, []),
         }
         for row in rows
     ]
+
+
+def _postings(connection: Connection, posted: Sequence[Any]) -> dict[int, list[dict[str, Any]]]:
+    """Return what became of posted payments and no accounting system has told of yet, by payment."""
+    if not posted:
+        return {}
+    entry, invoice, matched = (
+        LedgerEntry.__table__.alias("e"),
+        LedgerEntry.__table__.alias("i"),
+        IncomingPayment.entry_id,
+    )
+    ids = [payment.id for payment in posted]
+    names = [f"payment:{payment_id}{part}" for payment_id in ids for part in ("", ":surplus")]
+    mine = (entry.c.creditor_id == posted[0].creditor_id, entry.c.source == SOURCE)
+    linked = select(invoice.c.group_id).where(invoice.c.id.in_(select(matched).where(IncomingPayment.id.in_(ids))))
+    parts = (entry.c.group_id.in_(linked) & entry.c.payment_id.in_(ids)) | entry.c.external_id.in_(names)
+    beside = select(invoice.c.external_id).where(invoice.c.group_id == entry.c.group_id, invoice.c.kind == "invoice")
+    query = select(entry, beside.limit(1).scalar_subquery().label("invoice")).where(*mine, parts).order_by(entry.c.id)
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in connection.execute(query):
+        amount = {"amount": format_minor(row.amount_minor, row.currency), "amount_minor": row.amount_minor}
+        shown = {"back_reference": row.external_id, "kind": row.kind, "invoice": row.invoice} | amount
+        found.setdefault(row.payment_id, []).append(shown)
+    return found
 
 
 def _iso(moment: date | datetime | None) -> str | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, NamedTuple, cast
 
 from flask import request
+from werkzeug.http import parse_options_header
 
 _CHUNK_BYTES = 1 << 16
 _IN_MEMORY_BYTES = 1 << 20
@@ -21,6 +23,16 @@ class Spooled(NamedTuple):
     content: BinaryIO
     size: int
     sha256: str
+
+
+_UNSAFE = re.compile(r"[^\w .()+-]")
+
+
+def sent_filename(default: str) -> str:
+    """Return the name the sender gives the file, for showing only: a bare name, never a path."""
+    _, options = parse_options_header(request.headers.get("Content-Disposition"))
+    name = re.split(r"[/\\]", options.get("filename", ""))[-1]
+    return _UNSAFE.sub("_", name)[:120].strip() or default
 
 
 @contextmanager

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
-from werkzeug.http import parse_options_header
 
 from gateway.services import inbound
 from gateway.services.house import House
 from gateway.services.inbound import WebhookTarget
 from gateway.web.problems import Problem, answer_with_problems
 from gateway.web.signatures import SignatureCheck
-from gateway.web.spool import spooled
+from gateway.web.spool import sent_filename, spooled
 
 MAX_BYTES = 512 << 20
 """A payment file of half a million transactions; an operator may allow more."""
 
-_UNSAFE = re.compile(r"[^\w .()+-]")
 _MESSAGE_ID_MAX = 200
 
 
@@ -26,7 +23,8 @@ def webhook_blueprint(house: House, max_bytes: int = MAX_BYTES) -> Blueprint:
     """Return the address that agencies push files to.
 
     A 2xx leaves only after the bytes are committed: 202 for a new file, 200 with ``duplicate`` for one that is here
-    already, by message id or by content. Nothing of the file is read before.
+    already, by message id or by content. Nothing of the file is read before. With an agreed secret the body must be
+    signed, after Standard Webhooks or as Tripletex does (`gateway.web.signatures`).
 
     Args:
         house: the house.
@@ -57,17 +55,14 @@ def _take(house: House, target: WebhookTarget, max_bytes: int) -> inbound.Stored
             raise Problem("signature.invalid", "no signature fits the body")
         if not body.size:
             raise Problem("request.invalid", "the body is empty")
-        return inbound.store(house, target.agreement_id, "webhook", _filename(), body.content, _message_id())
+        return inbound.store(
+            house, target.agreement_id, "webhook", sent_filename("webhook"), body.content, _message_id(check)
+        )
 
 
-def _message_id() -> str:
+def _message_id(check: SignatureCheck | None) -> str:
     """Return the sender's id of the message; an odd one is no id, the content then tells copies apart."""
-    given = request.headers.get("webhook-id", "")
+    if check:
+        return check.message_id
+    given = request.headers.get("webhook-id") or request.headers.get("idempotency-key", "")
     return given if len(given) <= _MESSAGE_ID_MAX and given.isprintable() else ""
-
-
-def _filename() -> str:
-    """Return the name the sender gives the file, for showing only: a bare name, never a path."""
-    _, options = parse_options_header(request.headers.get("Content-Disposition"))
-    name = re.split(r"[/\\]", options.get("filename", ""))[-1]
-    return _UNSAFE.sub("_", name)[:120].strip() or "webhook"

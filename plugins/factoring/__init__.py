@@ -29,9 +29,9 @@ from gateway.domain.exchange import (
     Service,
     Sink,
     Totals,
-    Transport,
 )
 from gateway.domain.reasons import sentence
+from gateway.domain.transport import Transport
 from gateway.errors import DecodeError, DeliveryError, EncodeError
 from gateway.hookspecs import AgencyHooks, hookimpl
 from plugins.factoring import layout

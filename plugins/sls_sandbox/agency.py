@@ -241,6 +241,10 @@ class SandboxAgency:
         """Return the agency balance of every claim in minor units (B.7)."""
         return {row["claim_id"]: row["original"] + row["effect"] - row["paid"] for row in self._state.all(_CLAIMS)}
 
+    def states(self) -> dict[str, str]:
+        """Return the state of every claim, as a case file would tell it."""
+        return {row["claim_id"]: row["state"] for row in self._state.all(_CLAIMS)}
+
     def cases(self) -> dict[str, str]:
         """Return the case number of every claim."""
         return {row["claim_id"]: row["case_number"] for row in self._state.all(_CLAIMS)}

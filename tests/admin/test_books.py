@@ -7,7 +7,7 @@ from html import unescape
 
 import pytest
 
-from gateway.db.tables import IncomingPayment
+from gateway.db.tables import Customer, IncomingPayment
 from gateway.domain.ledger import EntryKind
 from gateway.services import posting
 from tests.admin.reading import send, speak, with_envelope
@@ -238,3 +238,20 @@ def test_a_payment_is_moved_in_one_act(worked):
     assert sum(row.amount_minor for row in world.group("100051")) == 3300000
     said = unescape(send(client, f"/panel/invoices/{posted.id}/move", page, number="nothing").text)
     assert "no invoice has the number" in said
+
+
+@pytest.mark.rule("R-PM-03")
+def test_a_posting_that_comes_back_from_the_books_is_joined_by_a_press(worked):
+    client, world = worked.login("bookkeeper@example.test"), worked.fjord
+    (payment,) = world.payments(state="proposed")
+    posting.post(world.house, [payment.id], ACTOR)
+    before = world.open("100051")
+    invoice = world.entry("100051")
+    customer = world.row(Customer, invoice.customer_id).external_id
+    world.payment("v152", payment.principal_minor / 100, customer=customer)
+    world.link("100051", "v152")
+    page = f"/panel/invoices/{invoice.id}"
+    assert "Det er de samme pengene" in client.get(page).text
+    send(client, f"/panel/invoices/{world.entry_id('v152')}/join", page)
+    assert world.open("100051") == before
+    assert "Det er de samme pengene" not in client.get(page).text

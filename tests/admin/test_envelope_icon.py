@@ -138,3 +138,14 @@ def test_a_customer_is_kept_out_as_a_whole(office, client):
     send(client, f"/panel/customers/{world.customer_id('c10001')}/mark", do="mark")
     assert world.held_in(world.preview())["100051"] == {"exclusion.customer"}
     assert world.entry_id("100051") not in with_envelope(client.get("/panel/invoices/").text)
+
+
+@pytest.mark.rule("R-FA-07", "A-43")
+def test_the_card_of_a_kept_out_customer_names_what_the_agency_has(worked):
+    client, world = worked.login("bookkeeper@example.test"), worked.fjord
+    customer_id = world.entry("100054").customer_id
+    said = unescape(
+        send(client, f"/panel/customers/{customer_id}/mark", f"/panel/customers/{customer_id}", do="mark").text
+    )
+    assert "Faktura 100054" in said
+    assert "betalinger på den sendes fortsatt" in said

@@ -9,16 +9,21 @@ import pytest
 from gateway.domain.reasons import sentence
 from gateway.errors import FileRefused
 from gateway.formats.detect import detect, open_payments
-from gateway.testing.payment_files import CamtEntry, CamtPayment, OcrPayment, camt_file, ocr_file
+from gateway.testing.camt_files import CamtEntry, CamtPayment, camt_file
+from gateway.testing.cremul_files import CremulLine, cremul_file
+from gateway.testing.payment_files import OcrPayment, ocr_file
 
 OCR = ocr_file([[OcrPayment(100, "19")]])
 CAMT = camt_file([CamtEntry((CamtPayment(100, "19"),))])
+CREMUL = cremul_file([[CremulLine(amount_minor=100)]])
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\r\n\r\n", b"\xef\xbb\xbf \n"])
 def test_what_we_read_is_recognised(mark):
     assert detect(mark + OCR).format == "ocr_giro"
     assert detect(mark + CAMT).format == "camt"
+    assert detect(mark + CREMUL).format == "cremul"
+    assert detect(mark + CREMUL[9:]).format == "cremul"
     assert detect(mark + CAMT.replace(b"<Document", b"<!-- <Invoice> --><Document")).format == "camt"
 
 
@@ -30,12 +35,11 @@ def test_what_we_read_is_recognised(mark):
         (b"\x1f\x8b\x08", "gzip", "unpack"),
         (b"<!DOCTYPE html><html>", "html", "web page"),
         (b"\n<HTML><body>502 Bad Gateway", "html", "web page"),
-        (b"01BGMAX               01", "bgmax", "BgMax"),
         (b"01AUTOGIRO              20161010", "autogiro", "Autogiro"),
         (b"0120161010AUTOGIRO9900", "autogiro", "Autogiro"),
         (b"00TOTALIN       ", "total_in", "Total IN"),
-        (b"UNA:+,? 'UNB+UNOC:3+1", "edifact", "CREMUL"),
-        (b"UNB+UNOC:3+1", "edifact", "CREMUL"),
+        (CREMUL.replace(b"CREMUL", b"DEBMUL"), "edifact", "DEBMUL"),
+        (CREMUL.replace(b"CREMUL", b"PAY\r\nMUL"), "edifact", "PAYMUL"),
         (b"0" + b"2" * 10 + b" " * 79 + b"\r\n3" + b"1" * 89 + b"\r\n", "ktl", "KTL"),
         (b'<Invoice xmlns="urn:oasis:names:specification:ubl:schema:xsd:Invoice-2">', "ubl", "invoice"),
         (b"<x:CreditNote xmlns:x='urn:x'>", "ubl", "credit note"),

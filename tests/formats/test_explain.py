@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.formats.explain import SHOWN, explain, explain_to
-from gateway.testing.payment_files import CamtEntry, CamtPayment, OcrPayment, camt_file, ocr_file
+from gateway.testing.camt_files import CamtEntry, CamtPayment, camt_file
+from gateway.testing.payment_files import OcrPayment, ocr_file
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "payments"
 

@@ -204,7 +204,7 @@ def test_r_op_05_a_mailbox_that_is_away_does_not_stop_the_evening(fjord, monkeyp
     def away(*_args):
         raise DeliveryError("no route")
 
-    monkeypatch.setattr("gateway.services.inbound.fetch", away)
+    monkeypatch.setattr("gateway.services.mailbox.fetch", away)
     fjord.clock.moment = datetime(2026, 11, 23, 17, 0, 1, tzinfo=UTC)
     assert make_evening(fjord.house, fjord.agreement_id, date(2026, 11, 23)).invoices == 1
 

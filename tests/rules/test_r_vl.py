@@ -113,6 +113,32 @@ def test_r_vl_09_our_own_write_off_makes_the_line_with_the_mark_set(with_agency)
     assert (event.actor, event.facts["amount_minor"]) == (ACTOR, 400_000)
 
 
+@pytest.mark.rule("R-VL-12", "R-CO-57", "R-CO-58", "R-CO-59")
+def test_r_vl_12_the_write_off_function_can_tell_the_agency_as_information(with_agency):
+    """The other style: voucher booked, its line marked, the status at the agency, and the claim stays."""
+    world = with_agency
+    line_id = writeoff.write_off(world.house, world.entry_id("1"), ACTOR, loss_account=LOSS, tells_agency=True)
+    line = world.row_of(line_id)
+    assert (line.do_not_transfer, line.amount_minor, world.open("1")) == (True, -500_000, 0)
+    (content,) = world.evening().files.values()
+    assert content.count(b"<Instruction ") == 1
+    assert b'action="written-off-by-creditor"' in content
+    assert b"withdraw" not in content
+    world.far.night()
+    assert (world.far.balances(), world.agency_balance("1")) == ({"1": 5_000}, 5_000)
+    assert list(world.far.agency.states().values()) == ["active"]
+    assert world.claim("1").state == "accepted"
+
+
+@pytest.mark.rule("R-VL-12")
+def test_r_vl_12_nothing_is_booked_when_the_agency_is_to_be_told_and_cannot_be(fjord):
+    fjord.customer()
+    fjord.invoice("1", 5_000)
+    with pytest.raises(Refused, match=r"instruction\.no_claim"):
+        writeoff.write_off(fjord.house, fjord.entry_id("1"), ACTOR, loss_account=LOSS, tells_agency=True)
+    assert fjord.open("1") == 5_000
+
+
 @pytest.mark.rule("R-VL-09")
 def test_r_vl_09_there_must_be_something_to_write_off(with_agency):
     world = with_agency

@@ -9,9 +9,10 @@ from sqlalchemy import select, update
 
 from gateway.db import outbox
 from gateway.db.tables import Envelope, Task
+from gateway.domain.transport import Waiting
 from gateway.errors import DeliveryError
 from gateway.jobs import handlers
-from gateway.services import delivery, evening, inbound, schedule, transfer, watch
+from gateway.services import delivery, evening, inbound, mailbox, schedule, transfer, watch
 from tests.rules.far import store
 from tests.rules.world import ACTOR
 
@@ -97,8 +98,8 @@ def test_a_file_no_reader_survives_does_not_put_off_the_evening(fjord, monkeypat
 
 def test_one_file_that_cannot_be_read_does_not_keep_the_others_in_the_mailbox(fjord, monkeypatch):
     class Mailbox:
-        def list(self):
-            return ["a", "b"]
+        def waiting(self):
+            return [Waiting("a", "1"), Waiting("b", "1")]
 
         def get(self, name, into):
             if name == "a":
@@ -108,9 +109,9 @@ def test_one_file_that_cannot_be_read_does_not_keep_the_others_in_the_mailbox(fj
         def remove(self, name):
             pass
 
-    monkeypatch.setattr(inbound, "open_transport", lambda *_: Mailbox())
+    monkeypatch.setattr(mailbox, "open_transport", lambda *_: Mailbox())
     with pytest.raises(DeliveryError, match="permission"):
-        inbound.fetch(fjord.house, fjord.agreement_id)
+        mailbox.fetch(fjord.house, fjord.agreement_id)
     assert [row.filename for row in fjord.rows(inbound.FileRow)] == ["b"]
 
 

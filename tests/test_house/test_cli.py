@@ -10,6 +10,7 @@ import pytest
 
 from gateway import cli
 from gateway.demo import ledger
+from gateway.testing.payment_files import OcrPayment, ocr_file
 
 
 @pytest.fixture
@@ -110,6 +111,23 @@ def test_ingest_into_a_fresh_installation(kravport, lines):
     assert (result["outcome"], result["created"], result["file"]) == ("taken", 2, str(path))
     code, out, _ = kravport("ingest", "--json", path)
     assert (code, objects(out)[0]["unchanged"], objects(out)[0]["created"]) == (0, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("language", "wrong_line", "changed"),
+    [
+        ("en", "line 1 due must be a day, YYYY-MM-DD", "may not change; stored is 12500"),
+        ("nb", "line 1 due må være en dag, ÅÅÅÅ-MM-DD", "kan ikke endres; lagret er 12500"),
+        ("sv", "line 1 due måste vara en dag, ÅÅÅÅ-MM-DD", "får inte ändras; lagrat är 12500"),
+    ],
+)
+def test_ingest_says_what_is_wrong_in_the_language_asked_for(kravport, lines, language, wrong_line, changed):
+    assert kravport("ingest", "--json", lines(CARD, INVOICE))[0] == 0
+    files = lines({**INVOICE, "due": "4.12.2026"}), lines({**INVOICE, "amount": "1.00"})
+    _, out, _ = kravport("ingest", "--json", "--lang", language, *files)
+    malformed, contradicts = objects(out)
+    assert wrong_line in malformed["findings"][0]["text"]
+    assert contradicts["rejected"][0]["reason"] == changed
 
 
 def test_ingest_tells_each_file_and_the_worst_decides(kravport, lines, tmp_path):
@@ -280,6 +298,19 @@ def test_explain_over_the_sample_payment_files(kravport, shared):
         code, out, err = kravport("explain", path, "--json")
         assert (code in {0, 2, 3}, err) == (True, ""), path
         assert {"format", "transactions", "totals", "payments", "findings"} <= set(json.loads(out))
+
+
+def test_a_file_of_the_own_bank_is_taken_once_and_its_payments_are_matched(kravport, lines, tmp_path):
+    invoice = {**INVOICE, "payment_reference": "1000000000017"}
+    kravport("ingest", lines(CARD, invoice))
+    path = tmp_path / "OCR.dat"
+    path.write_bytes(ocr_file([[OcrPayment(125_00, "1000000000017")]]))
+    code, out, _ = kravport("bank-file", path, "--json")
+    assert (code, json.loads(out)["state"], json.loads(out)["transactions"]) == (0, "imported", 1)
+    assert json.loads(kravport("bank-file", path, "--json")[1])["duplicate"] is True
+    path.write_bytes(path.read_bytes()[:-90])
+    assert kravport("bank-file", path)[0] in {2, 3}
+    assert kravport("bank-file", tmp_path / "missing")[0] == 1
 
 
 def test_the_command_is_installed_and_quick_to_answer():

@@ -99,7 +99,7 @@ def test_every_setting_has_help_and_secrets_say_so():
     for setting in fields(Settings):
         assert setting.metadata["help"].endswith("."), setting.name
     secret = {setting.name for setting in fields(Settings) if setting.metadata["secret"]}
-    assert secret == {"database_url", "redis_url", "secret_key"}
+    assert secret == {"database_url", "redis_url", "secret_key", "metrics_token"}
 
 
 def test_the_configuration_page_is_current():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import threading
 import time
 
@@ -38,6 +39,10 @@ def mailbox(request, tmp_path):
 
 def put(transport, content=BYTES, name="krav-1.xml", size=None):
     return transport.put(name, io.BytesIO(content), len(content) if size is None else size)
+
+
+def names(transport):
+    return [file.name for file in transport.waiting()]
 
 
 def test_put_delivers_the_bytes_and_leaves_no_temporary_file(mailbox):
@@ -91,7 +96,7 @@ def test_list_names_complete_files_only(mailbox):
         (download / name).write_bytes(BYTES)
     (download / "folder").mkdir()
     (download / "link.txt").symlink_to("/etc/hostname")
-    assert transport.list() == ["a.txt", "b.txt"]
+    assert names(transport) == ["a.txt", "b.txt"]
 
 
 def test_a_file_that_still_grows_waits(mailbox):
@@ -109,11 +114,25 @@ def test_a_file_that_still_grows_waits(mailbox):
     thread.start()
     time.sleep(0.1)
     try:
-        assert transport.list() == ["done.txt"]
+        assert names(transport) == ["done.txt"]
     finally:
         over.set()
         thread.join()
-    assert transport.list() == ["done.txt", "grows.txt"]
+    assert names(transport) == ["done.txt", "grows.txt"]
+
+
+def test_a_stamp_stays_while_the_file_does_and_changes_with_it(mailbox):
+    transport, _, download = mailbox
+    (download / "a.txt").write_bytes(BYTES)
+    (before,) = transport.waiting()
+    assert before.stamp
+    assert transport.waiting() == [before]
+    for content, seconds in ((BYTES + b"more", 1_000_000), (BYTES, 1_000_001)):
+        (download / "a.txt").write_bytes(content)
+        os.utime(download / "a.txt", (seconds, seconds))
+        (after,) = transport.waiting()
+        assert after.stamp != before.stamp
+        before = after
 
 
 def test_get_copies_and_remove_takes_out(mailbox):

@@ -11,8 +11,8 @@ from openapi_spec_validator import validate
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from gateway.db.tables import Agreement, AuditEvent, Claim, Customer, LedgerEntry
-from gateway.services import creditors
+from gateway.db.tables import Agreement, AuditEvent, Claim, Customer, IncomingPayment, LedgerEntry
+from gateway.services import creditors, posting
 from gateway.web import api as api_module
 from gateway.web.openapi import NDJSON, OPERATIONS, PREFIX, RESOURCES, openapi_document
 from gateway.web.problems import PROBLEMS
@@ -314,6 +314,35 @@ class TestBulk:
         assert entries(world) == []
 
 
+class TestLanguage:
+    """People read these answers in the logs of their systems; the codes are for programs (L5)."""
+
+    @pytest.mark.parametrize(
+        ("asked", "reason"),
+        [
+            ("", "is missing"),
+            ("fi", "is missing"),
+            ("nb-NO,nb;q=0.9,en;q=0.1", "mangler"),
+            ("nn", "mangler"),
+            ("sv", "saknas"),
+            ("en, sv;q=0.5", "is missing"),
+        ],
+    )
+    def test_faults_are_told_in_the_language_asked_for(self, world, asked, reason):
+        card = {name: value for name, value in CUSTOMER.items() if name != "name"}
+        answer = world.api("PUT", "/customers/c-1", card, Accept_Language=asked)
+
+        assert answer.status_code == 422
+        assert answer.json["errors"] == [{"place": "body", "field": "name", "reason": reason, "value": ""}]
+
+    def test_so_are_those_that_only_the_books_know(self, ledger):
+        other = {**INVOICE, "amount": "1.00"}
+        answer = ledger.api("PUT", "/invoices/i-1", other, Accept_Language="sv")
+
+        assert (answer.status_code, answer.json["code"]) == (409, "entry.changed")
+        assert answer.json["errors"][0]["reason"] == "får inte ändras; lagrat är 125000"
+
+
 class TestReading:
     def test_state_of_a_transferred_invoice(self, ledger):
         agreement_id, _ = ledger.agreement()
@@ -384,6 +413,27 @@ class TestReading:
         assert ledger.api("GET", "/payments?state=posted").json["items"] == []
         assert ledger.others_api("GET", "/payments").json["items"] == []
 
+    def test_a_posted_payment_names_what_to_book_until_the_books_tell_of_it(self, ledger):
+        agreement_id, _ = ledger.agreement()
+        add_incoming(ledger.house, ledger.fjord, agreement_id, count=1)
+        with ledger.house.database.write() as connection:
+            invoice = connection.execute(select(LedgerEntry.id)).scalar_one()
+            values = {"state": "proposed", "entry_id": invoice, "posts": True, "principal_minor": 130_000}
+            connection.execute(update(IncomingPayment).values(**values))
+            payment_id = connection.execute(select(IncomingPayment.id)).scalar_one()
+        posting.post(ledger.house, [payment_id], "kari@fjord.example")
+
+        def postings():
+            (payment,) = ledger.api("GET", "/payments?state=posted").json["items"]
+            return payment["postings"]
+
+        linked, surplus = postings()
+        assert (linked["invoice"], linked["amount"], surplus["invoice"]) == ("i-1", "-1250.00", None)
+        booked = PAYMENT | {"amount": "1250.00", "back_reference": linked["back_reference"]}
+        assert ledger.api("PUT", "/payments/v-152", booked).status_code == 200
+        assert postings() == [surplus]
+        assert ledger.api("GET", "/invoices/i-1").json["open_amount_minor"] == 0
+
 
 class TestDocument:
     def test_it_is_a_valid_openapi_document(self):
@@ -404,7 +454,7 @@ class TestDocument:
         described = {(m.upper(), path) for path, methods in openapi_document()["paths"].items() for m in methods}
 
         assert routes == described
-        assert len(routes) == 2 * len(RESOURCES) + 4
+        assert len(routes) == 2 * len(RESOURCES) + 5
 
     def test_every_problem_is_described(self):
         operation = openapi_document()["paths"][f"{PREFIX}/ledger"]["post"]

@@ -1,14 +1,15 @@
 """Every table, mapped. Invariants are constraints here, not only code elsewhere (architecture section 6)."""
 
-from gateway.db.tables.agreements import Agreement, ApiKey, Counter, FactoringSettings, WebhookMessage
+from gateway.db.tables.agreements import Agreement, ApiKey, Counter, FactoringSettings, KeptAnswer, WebhookMessage
 from gateway.db.tables.base import Base
-from gateway.db.tables.inbound import InboundArrival, InboundFile, IncomingPayment, StagedPayment
+from gateway.db.tables.inbound import InboundArrival, InboundFile, IncomingPayment, MailboxFile, StagedPayment
 from gateway.db.tables.ledger import Creditor, Customer, LedgerEntry
 from gateway.db.tables.operation import AuditEvent, Heartbeat, Role, Task, User, user_creditor, user_role
 from gateway.db.tables.transfer import (
     Blob,
     BlobChunk,
     Claim,
+    ClaimInstruction,
     CustomerCheck,
     Envelope,
     Pending,
@@ -18,8 +19,8 @@ from gateway.db.tables.transfer import (
 )
 
 __all__ = [
-    "Agreement", "ApiKey", "AuditEvent", "Base", "Blob", "BlobChunk", "Claim", "Counter", "Creditor", "Customer",
-    "CustomerCheck", "Envelope", "FactoringSettings", "Heartbeat", "InboundArrival", "InboundFile", "IncomingPayment",
-    "LedgerEntry", "Pending", "Role", "RunHold", "StagedPayment", "Task", "TransferItem", "TransferRun", "User",
-    "WebhookMessage", "user_creditor", "user_role",
+    "Agreement", "ApiKey", "AuditEvent", "Base", "Blob", "BlobChunk", "Claim", "ClaimInstruction", "Counter",
+    "Creditor", "Customer", "CustomerCheck", "Envelope", "FactoringSettings", "Heartbeat", "InboundArrival",
+    "InboundFile", "IncomingPayment", "KeptAnswer", "LedgerEntry", "MailboxFile", "Pending", "Role", "RunHold",
+    "StagedPayment", "Task", "TransferItem", "TransferRun", "User", "WebhookMessage", "user_creditor", "user_role",
 ]  # fmt: skip

@@ -16,13 +16,15 @@ class Agreement(Base):
 
     *transport* and *settings* hold no secret; *secrets_encrypted* does and is write-only. *webhook_token_hash* finds the
     agreement of ``POST /webhooks/<agency>/<token>``. *next_run_at* is the evening's row that the ticker reads: 18:00
-    is a moment in the database, not a timer in a process.
+    is a moment in the database, not a timer in a process. The agency's money comes to the list of incoming payments, is
+    posted directly (*posts_automatically*), or comes to the voucher inbox (*uses_voucher_inbox*): one of them (R-PM-12).
     """
 
     __tablename__ = "agreement"
     __table_args__ = (
         UniqueConstraint("creditor_id", "agency_key", "client_number", "service"),
         CheckConstraint("state in ('draft', 'active', 'ended')", name="state"),
+        CheckConstraint("not (posts_automatically and uses_voucher_inbox)", name="payments_to_one_place"),
         Index(
             "uq_agreement_one_creates_cases",
             "creditor_id",
@@ -46,6 +48,7 @@ class Agreement(Base):
     may_create_cases: Mapped[bool] = mapped_column(default=True)
     treated_as_factoring: Mapped[bool] = mapped_column(default=False)
     posts_automatically: Mapped[bool] = mapped_column(default=False)
+    uses_voucher_inbox: Mapped[bool] = mapped_column(default=False)
     payment_account: Mapped[str] = mapped_column(default="")
     agency_accounts: Mapped[list[Any]] = mapped_column(default=list)
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -108,3 +111,20 @@ class WebhookMessage(Base):
     message_id: Mapped[str] = mapped_column(primary_key=True)
     inbound_file_id: Mapped[int]
     received_at: Mapped[datetime]
+
+
+class KeptAnswer(Base):
+    """The answer to a write of the REST API that carried an Idempotency-Key, kept to be given again (P7).
+
+    A row without *status* is a request at work since *claimed_at*, one with it was answered then. *fingerprint* covers everything of the request that
+    may change its meaning. The body is encrypted: an answer that names a wrong value may repeat a national id.
+    """
+
+    __tablename__ = "kept_answer"
+    __table_args__ = (Index("ix_kept_answer_claimed_at", "claimed_at"),)
+    api_key_id: Mapped[int] = mapped_column(ForeignKey("api_key.id"), primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    claimed_at: Mapped[datetime]
+    status: Mapped[int | None]
+    body_encrypted: Mapped[bytes | None]

@@ -15,6 +15,7 @@ class InboundArrival(Base):
     """A file that arrived, first time or again. The bytes are stored before anything looks inside."""
 
     __tablename__ = "inbound_arrival"
+    __table_args__ = (Index("ix_inbound_arrival_inbound_file_id", "inbound_file_id"),)
     id: Mapped[int] = drawn_id()
     inbound_file_id: Mapped[int] = mapped_column(ForeignKey("inbound_file.id"))
     channel: Mapped[str]
@@ -22,18 +23,46 @@ class InboundArrival(Base):
     at: Mapped[datetime]
 
 
+class MailboxFile(Base):
+    """A file that stays in an agency's mailbox after it was fetched, as it was then, so that it is not fetched again.
+
+    *stamp* is what the mailbox says about a file without opening it (`gateway.domain.transport.Waiting`). *proven_at* is
+    set once a second download, later than *fetched_at*, has shown the same stamp and the same bytes.
+    """
+
+    __tablename__ = "mailbox_file"
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(primary_key=True)
+    stamp: Mapped[str]
+    sha256: Mapped[str]
+    fetched_at: Mapped[datetime]
+    proven_at: Mapped[datetime | None]
+
+
 class InboundFile(Base):
-    """One inbound file, by its bytes. The same bytes from the same source are noted and not parsed again (R-OP-07)."""
+    """One inbound file, by its bytes. The same bytes from the same source are noted and not parsed again (R-OP-07).
+
+    Without an agreement it came from the creditor's own bank.
+    """
 
     __tablename__ = "inbound_file"
     __table_args__ = (
         UniqueConstraint("agreement_id", "sha256"),
+        Index(
+            "uq_inbound_file_own_bank",
+            "creditor_id",
+            "sha256",
+            unique=True,
+            sqlite_where=text("agreement_id is null"),
+            postgresql_where=text("agreement_id is null"),
+        ),
+        Index("ix_inbound_file_state_id", "state", "id"),
         CheckConstraint(
             "state in ('stored', 'reading', 'imported', 'quarantined', 'refused', 'set_aside')", name="state"
         ),
     )
     id: Mapped[int] = drawn_id()
-    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"))
+    agreement_id: Mapped[int | None] = mapped_column(ForeignKey("agreement.id"))
     creditor_id: Mapped[int] = mapped_column(ForeignKey("creditor.id"))
     channel: Mapped[str]
     filename: Mapped[str]

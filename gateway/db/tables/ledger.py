@@ -85,6 +85,14 @@ class LedgerEntry(Base):
         Index("ix_ledger_entry_group_id", "group_id"),
         Index("ix_ledger_entry_customer_id", "customer_id"),
         Index(
+            "uq_ledger_entry_reminder_number",
+            "creditor_id",
+            "reminder_number",
+            unique=True,
+            sqlite_where=text("kind = 'invoice' and reminder_number <> ''"),
+            postgresql_where=text("kind = 'invoice' and reminder_number <> ''"),
+        ),
+        Index(
             "ix_ledger_entry_payment_reference",
             "creditor_id",
             "payment_reference",
@@ -172,5 +180,7 @@ class LedgerEntry(Base):
     judged_payment_by: Mapped[str] = mapped_column(default="")
     reminder_number: Mapped[str] = mapped_column(default="")
     """What the accounting system gave; the number an agency was told stands in its claim and goes before it."""
+    reminder_date: Mapped[date | None]
+    reminder_deadline: Mapped[date | None]
     received_at: Mapped[datetime]
     content_hash: Mapped[str]

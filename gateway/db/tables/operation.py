@@ -13,13 +13,16 @@ from gateway.db.tables.ledger import Creditor
 
 
 class Task(Base):
-    """A promise to do something outside the transaction that made it (architecture section 6)."""
+    """A promise to do something outside the transaction that made it (architecture section 6).
+
+    *takeovers* counts the workers that died over it since it was last done.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
         UniqueConstraint("topic", "ref_id", "part"),
         Index("ix_outbox_state_due_at", "state", "due_at"),
-        CheckConstraint("state in ('pending', 'leased', 'done', 'failed', 'in_doubt')", name="state"),
+        CheckConstraint("state in ('pending', 'leased', 'done', 'failed', 'in_doubt', 'stopped')", name="state"),
     )
     id: Mapped[int] = drawn_id()
     topic: Mapped[str]
@@ -31,6 +34,7 @@ class Task(Base):
     owner: Mapped[str] = mapped_column(default="")
     lease_until: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
+    takeovers: Mapped[int] = mapped_column(default=0)
     finished_at: Mapped[datetime | None]
     last_error: Mapped[str] = mapped_column(default="")
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text, true
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db.tables.base import Base, drawn_id, given_id
-
 
 CLUSTERED = {"sqlite_with_rowid": False}
 """SQLite keeps the rows in the tree of their key: half the pages to write for tables that an evening fills."""
@@ -104,15 +103,15 @@ class Claim(Base):
         CLUSTERED,
     )
     agreement_id: Mapped[int] = mapped_column(primary_key=True)
-    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"), primary_key=True)
+    entry_id: Mapped[int] = mapped_column(primary_key=True)
     claim_id: Mapped[str]
     reminder_number: Mapped[str]
-    case_number: Mapped[str] = mapped_column(default="")
-    agency_state: Mapped[str] = mapped_column(default="")
-    agency_state_text: Mapped[str] = mapped_column(default="")
+    case_number: Mapped[str] = mapped_column(default="", server_default="")
+    agency_state: Mapped[str] = mapped_column(default="", server_default="")
+    agency_state_text: Mapped[str] = mapped_column(default="", server_default="")
     state: Mapped[str]
     told_minor: Mapped[int]
-    agency_paid_minor: Mapped[int] = mapped_column(default=0)
+    agency_paid_minor: Mapped[int] = mapped_column(default=0, server_default="0")
     first_sent_at: Mapped[datetime]
 
 
@@ -148,8 +147,38 @@ class TransferItem(Base):
     kind: Mapped[str]
     direction: Mapped[str]
     amount_minor: Mapped[int]
-    is_current: Mapped[bool] = mapped_column(default=True)
-    state: Mapped[str] = mapped_column(default="sealed")
+    is_current: Mapped[bool] = mapped_column(default=True, server_default=true())
+    state: Mapped[str] = mapped_column(default="sealed", server_default="sealed")
+    answered_at: Mapped[datetime | None]
+    reason_code: Mapped[str] = mapped_column(default="", server_default="")
+    reason_text: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class ClaimInstruction(Base):
+    """What a person told the agency about a claim beside money, or will tell it tonight (R-OP-03).
+
+    *state*: ``wanted`` until it is in a file, then as that file's items; ``cancelled`` before it went; ``by_hand`` where
+    the layout has no such message and the person says to have told the agency otherwise. *item_id* is never used twice.
+    """
+
+    __tablename__ = "claim_instruction"
+    __table_args__ = (
+        UniqueConstraint("item_id"),
+        Index("ix_claim_instruction_agreement_id_entry_id", "agreement_id", "entry_id"),
+        CheckConstraint("state in ('wanted', 'sealed', 'accepted', 'rejected', 'cancelled', 'by_hand')", name="state"),
+    )
+    id: Mapped[int] = given_id()
+    agreement_id: Mapped[int] = mapped_column(ForeignKey("agreement.id"))
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"))
+    item_id: Mapped[str]
+    action: Mapped[str]
+    day: Mapped[date]
+    until: Mapped[date | None]
+    reason: Mapped[str] = mapped_column(default="")
+    state: Mapped[str]
+    wanted_by: Mapped[str]
+    wanted_at: Mapped[datetime]
+    envelope_id: Mapped[int | None]
     answered_at: Mapped[datetime | None]
     reason_code: Mapped[str] = mapped_column(default="")
     reason_text: Mapped[str] = mapped_column(default="")
@@ -182,6 +211,7 @@ class Envelope(Base):
     debit_minor: Mapped[int]
     credit_minor: Mapped[int]
     charge_minor: Mapped[int]
+    instructions: Mapped[int] = mapped_column(default=0)
     currency: Mapped[str]
     delivery_order: Mapped[int] = mapped_column(default=0)
     factoring_agreement: Mapped[str] = mapped_column(default="")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from gateway.domain.exchange import Series
 from gateway.domain.identifiers import masked
+from gateway.domain.instructions import Action
 from gateway.domain.money import exponent, format_minor
 from gateway.errors import EncodeError
 from gateway.formats.xmltree import xml_escape_attribute
@@ -97,6 +98,7 @@ DIRECTION = _one_of("Direction", "debit", "credit")
 CHARGE_KIND = _one_of("ChargeKind", "interest", "reminder-fee", "notice-fee", "compensation", "other")
 KIND = _one_of("CustomerKind", "private", "company", "public")
 SERVICE = _one_of("Service", "ledger", "collection")
+ACTION = _one_of("Action", *Action)
 METHOD = _one_of("PaymentMethod", "bank", "card", "cash", "setoff", "other")
 
 
@@ -124,7 +126,7 @@ class Element:
         self.attributes = tuple(_Attribute(key, types[key], key in must) for key in order.split() or types)
         self.end = f"{'  ' * depth}</{name}>\n"
         self._start = f"{'  ' * depth}<{name}"
-        self._prefixes = tuple(f' {attribute.name}="' for attribute in self.attributes)
+        self._templates: dict[tuple[bool, ...], str] = {}
         quick = (f"(?:{a.type.quick}){'' if a.is_required else '?'}" for a in self.attributes)
         self._is_quick = re.compile("\n".join(quick)).fullmatch
 
@@ -135,11 +137,17 @@ class Element:
             EncodeError: a value does not fit; the message names *whose*, the attribute and the value. Nothing is cut.
         """
         row = "\n".join(values)
-        if not self._is_quick(row) or "  " in row or "\n " in row or " \n" in row or row[0] == " " or row[-1] == " ":
+        if not self._is_quick(row) or (" " in row and _has_loose_blanks(row)):
             values = self._settled(whose, values)
-        return self._start + "".join(
-            [f'{prefix}{value}"' for prefix, value in zip(self._prefixes, values, strict=True) if value]
-        )
+        present = tuple(map(bool, values))
+        template = self._templates.get(present) or self._template(present)
+        return template % tuple(filter(None, values))
+
+    def _template(self, present: tuple[bool, ...]) -> str:
+        """Return, and remember, the tag with these attributes: rows of one element have few shapes."""
+        names = [attribute.name for attribute, is_there in zip(self.attributes, present, strict=True) if is_there]
+        template = self._templates[present] = self._start + "".join(f' {name}="%s"' for name in names)
+        return template
 
     def faults(self, values: Sequence[str]) -> list[tuple[str, str, str]]:
         """Return (attribute, value, what is wrong) for every value that cannot be written."""
@@ -158,6 +166,10 @@ class Element:
             xml_escape_attribute(attribute.type.settled(value))
             for attribute, value in zip(self.attributes, values, strict=True)
         )
+
+
+def _has_loose_blanks(row: str) -> bool:
+    return "  " in row or "\n " in row or " \n" in row or row[0] == " " or row[-1] == " "
 
 
 def _fault(attribute: _Attribute, value: str) -> str:
@@ -235,6 +247,12 @@ CHARGE = Element(
     _ITEM | {"kind": CHARGE_KIND},
     {"voucherNumber": KEY30, "text": TEXT200},
     "itemId kind date amount voucherNumber text",
+)
+INSTRUCTION = Element(
+    "Instruction",
+    4,
+    {"itemId": KEY36, "action": ACTION, "date": DAY},
+    {"until": DAY, "reason": TEXT200},
 )
 UNLINK = Element(
     "Unlink",

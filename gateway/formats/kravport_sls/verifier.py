@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -12,6 +14,7 @@ from typing import BinaryIO
 from gateway.domain.exchange import Agreement, Envelope, Totals
 from gateway.errors import DecodeError
 from gateway.formats.kravport_sls.layout import INVOICES, NAMESPACE, amount
+from gateway.formats.kravport_sls.scan import Scan, scan
 from gateway.formats.xmltree import XmlSchema, iter_elements
 
 _UTF8_XML = re.compile(
@@ -60,7 +63,15 @@ def verify(envelope: Envelope, agreement: Agreement, source: BinaryIO, schema_pa
     source.seek(0)
     compiled(schema_path).validate_stream(source, _UNIT)
     source.seek(0)
-    found = _Found(envelope, agreement)
+    counted = scan(source)
+    if counted is not None:
+        with suppress(DecodeError):  # the strict reader finds the same fault and its line
+            return _read(_Found(envelope, agreement, counted), io.BytesIO(counted.frame))
+    source.seek(0)
+    return _read(_Found(envelope, agreement), source)
+
+
+def _read(found: _Found, source: BinaryIO) -> Totals:
     for event, name, namespace, attributes, line in iter_elements(source):
         if event == "start":
             found.start(name, namespace, attributes, line)
@@ -68,11 +79,17 @@ def verify(envelope: Envelope, agreement: Agreement, source: BinaryIO, schema_pa
 
 
 class _Found:
-    """Counts a file while it passes. The schema has been checked, so structure and types are certain."""
+    """Counts a file while it passes. The schema has been checked, so structure and types are certain.
 
-    def __init__(self, envelope: Envelope, agreement: Agreement) -> None:
+    What `scan` has *counted* needs not pass: the frame around it does, and must agree with it.
+    """
+
+    def __init__(self, envelope: Envelope, agreement: Agreement, counted: Scan | None = None) -> None:
         self._envelope, self._agreement = envelope, agreement
         self._counts, self._sums = Counter[str](), Counter[str]()
+        if counted is not None:
+            self._counts.update(invoice=counted.invoices, item=counted.items)
+            self._sums.update(counted.sums)
         self._customer, self._assigned = "", ""
         self._empty: tuple[int, str] | None = None
 
@@ -101,6 +118,7 @@ class _Found:
             self._sums["original"] + self._sums["debit"],
             self._sums["credit"],
             self._sums["charge"],
+            self._counts["instruction"],
         )
 
     def _frame(self, name: str, namespace: str, attributes: Mapping[str, str], line: int) -> None:

@@ -27,6 +27,7 @@ from gateway.domain.exchange import (
     Sink,
     Totals,
 )
+from gateway.domain.instructions import Instruction
 from gateway.errors import DecodeError, EncodeError
 from gateway.formats.kravport_sls import layout
 from gateway.formats.kravport_sls.layout import INVOICES, UPDATES, DoesNotFit, amount
@@ -48,15 +49,17 @@ class _Tally:
     credit: int = 0
     debit: int = 0
     charges: int = 0
+    instructions: int = 0
 
     def totals(self) -> Totals:
-        return Totals(self.invoices, self.items, self.original + self.debit, self.credit, self.charges)
+        debit = self.original + self.debit
+        return Totals(self.invoices, self.items, debit, self.credit, self.charges, self.instructions)
 
     def control(self) -> str:
         return (
             f'  <Control invoiceCount="{self.invoices}" invoiceTotal="{amount(self.original)}"'
             f' itemCount="{self.items}" creditTotal="{amount(self.credit)}" debitTotal="{amount(self.debit)}"'
-            f' chargeTotal="{amount(self.charges)}" instructionCount="0"/>\n'
+            f' chargeTotal="{amount(self.charges)}" instructionCount="{self.instructions}"/>\n'
         )
 
 
@@ -131,6 +134,7 @@ def claim_faults(claim: Claim, agreement: Agreement) -> list[DoesNotFit]:
     whose, service, tally = f"claim {claim.claim_id}", _service(agreement), _Tally()
     attempts: list[Callable[[], str]] = [partial(_invoice_and_header, whose, claim, service)]
     attempts += [partial(_item, whose, item, tally) for item in claim.items]
+    attempts += [partial(_instruction, whose, instruction) for instruction in claim.instructions]
     found = []
     for attempt in attempts:
         try:
@@ -261,6 +265,8 @@ def _new_invoice(claim: Claim, service: str, tally: _Tally) -> str:
     start = _invoice_and_header(whose, claim, service)
     tally.invoices += 1
     tally.original += claim.original_minor
+    if claim.instructions:
+        raise DoesNotFit(whose, "Instruction", "cannot stand in the file that brings the invoice", claim.invoice_number)
     items = "".join([_item(whose, item, tally) for item in claim.items])
     if "<Unlink " in items:
         raise DoesNotFit(whose, "Unlink", "cannot stand in the file that brings the invoice", claim.invoice_number)
@@ -289,8 +295,8 @@ def _invoice_and_header(whose: str, claim: Claim, service: str) -> str:
 
 def _changed_invoice(claim: Claim, tally: _Tally) -> str:
     whose = f"claim {claim.claim_id}"
-    if not claim.items:
-        raise DoesNotFit(whose, "Invoice", "of Updates must have an item", claim.invoice_number)
+    if not (claim.items or claim.instructions):
+        raise DoesNotFit(whose, "Invoice", "of Updates must have an item or an instruction", claim.invoice_number)
     invoice = layout.CHANGED_INVOICE.start(
         whose,
         claim.invoice_number,
@@ -300,7 +306,16 @@ def _changed_invoice(claim: Claim, tally: _Tally) -> str:
         amount(claim.open_minor),
     )
     tally.invoices += 1
-    return f"{invoice}>\n{''.join([_item(whose, item, tally) for item in claim.items])}      </Invoice>\n"
+    tally.instructions += len(claim.instructions)
+    items = [_item(whose, item, tally) for item in claim.items]
+    said = [_instruction(whose, instruction) for instruction in claim.instructions]  # a closing comes last (R-OP-11)
+    return f"{invoice}>\n{''.join(items)}{''.join(said)}      </Invoice>\n"
+
+
+def _instruction(whose: str, said: Instruction) -> str:
+    until = said.until.isoformat() if said.until else ""
+    start = layout.INSTRUCTION.start(whose, said.item_id, said.action.value, said.day.isoformat(), until, said.reason)
+    return start + "/>\n"
 
 
 # --- one linked item -------------------------------------------------------------------------------------------------

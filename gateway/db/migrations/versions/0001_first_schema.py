@@ -36,6 +36,26 @@ def upgrade() -> None:
     sa.Column('size', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_blob'))
     )
+    op.create_table('claim',
+    sa.Column('agreement_id', sa.BigInteger(), nullable=False),
+    sa.Column('entry_id', sa.BigInteger(), nullable=False),
+    sa.Column('claim_id', sa.String(), nullable=False),
+    sa.Column('reminder_number', sa.String(), nullable=False),
+    sa.Column('case_number', sa.String(), server_default='', nullable=False),
+    sa.Column('agency_state', sa.String(), server_default='', nullable=False),
+    sa.Column('agency_state_text', sa.String(), server_default='', nullable=False),
+    sa.Column('state', sa.String(), nullable=False),
+    sa.Column('told_minor', sa.BigInteger(), nullable=False),
+    sa.Column('agency_paid_minor', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('first_sent_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.CheckConstraint("state in ('sealed', 'delivered', 'accepted', 'rejected', 'withdrawn', 'closed')", name=op.f('ck_claim_state')),
+    sa.PrimaryKeyConstraint('agreement_id', 'entry_id', name=op.f('pk_claim')),
+    sa.UniqueConstraint('agreement_id', 'claim_id', name=op.f('uq_claim_agreement_id_claim_id')),
+    sqlite_with_rowid=False
+    )
+    with op.batch_alter_table('claim', schema=None) as batch_op:
+        batch_op.create_index('ix_claim_case_number', ['agreement_id', 'case_number'], unique=False, sqlite_where=sa.text("case_number <> ''"), postgresql_where=sa.text("case_number <> ''"))
+
     op.create_table('creditor',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('key', sa.String(), nullable=False),
@@ -66,9 +86,10 @@ def upgrade() -> None:
     sa.Column('owner', sa.String(), nullable=False),
     sa.Column('lease_until', gateway.db.tables.base.Instant(timezone=True), nullable=True),
     sa.Column('attempts', sa.BigInteger(), nullable=False),
+    sa.Column('takeovers', sa.BigInteger(), nullable=False),
     sa.Column('finished_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
     sa.Column('last_error', sa.String(), nullable=False),
-    sa.CheckConstraint("state in ('pending', 'leased', 'done', 'failed', 'in_doubt')", name=op.f('ck_outbox_state')),
+    sa.CheckConstraint("state in ('pending', 'leased', 'done', 'failed', 'in_doubt', 'stopped')", name=op.f('ck_outbox_state')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_outbox')),
     sa.UniqueConstraint('topic', 'ref_id', 'part', name=op.f('uq_outbox_topic_ref_id_part'))
     )
@@ -133,11 +154,11 @@ def upgrade() -> None:
     sa.Column('kind', sa.String(), nullable=False),
     sa.Column('direction', sa.String(), nullable=False),
     sa.Column('amount_minor', sa.BigInteger(), nullable=False),
-    sa.Column('is_current', sa.Boolean(), nullable=False),
-    sa.Column('state', sa.String(), nullable=False),
+    sa.Column('is_current', sa.Boolean(), server_default=sa.true(), nullable=False),
+    sa.Column('state', sa.String(), server_default='sealed', nullable=False),
     sa.Column('answered_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
-    sa.Column('reason_code', sa.String(), nullable=False),
-    sa.Column('reason_text', sa.String(), nullable=False),
+    sa.Column('reason_code', sa.String(), server_default='', nullable=False),
+    sa.Column('reason_text', sa.String(), server_default='', nullable=False),
     sa.CheckConstraint("state in ('sealed', 'accepted', 'rejected')", name=op.f('ck_transfer_item_state')),
     sa.PrimaryKeyConstraint('agreement_id', 'claim_entry_id', 'entry_id', 'version', name=op.f('pk_transfer_item')),
     sqlite_with_rowid=False
@@ -176,6 +197,7 @@ def upgrade() -> None:
     sa.Column('may_create_cases', sa.Boolean(), nullable=False),
     sa.Column('treated_as_factoring', sa.Boolean(), nullable=False),
     sa.Column('posts_automatically', sa.Boolean(), nullable=False),
+    sa.Column('uses_voucher_inbox', sa.Boolean(), nullable=False),
     sa.Column('payment_account', sa.String(), nullable=False),
     sa.Column('agency_accounts', sa.JSON(), nullable=False),
     sa.Column('settings', sa.JSON(), nullable=False),
@@ -191,6 +213,7 @@ def upgrade() -> None:
     sa.Column('startup_loaded_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
     sa.Column('created_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
     sa.CheckConstraint("state in ('draft', 'active', 'ended')", name=op.f('ck_agreement_state')),
+    sa.CheckConstraint('not (posts_automatically and uses_voucher_inbox)', name=op.f('ck_agreement_payments_to_one_place')),
     sa.ForeignKeyConstraint(['creditor_id'], ['creditor.id'], name=op.f('fk_agreement_creditor_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_agreement')),
     sa.UniqueConstraint('creditor_id', 'agency_key', 'client_number', 'service', name=op.f('uq_agreement_creditor_id_agency_key_client_number_service')),
@@ -300,7 +323,7 @@ def upgrade() -> None:
     )
     op.create_table('inbound_file',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
     sa.Column('creditor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('channel', sa.String(), nullable=False),
     sa.Column('filename', sa.String(), nullable=False),
@@ -323,6 +346,10 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id', name=op.f('pk_inbound_file')),
     sa.UniqueConstraint('agreement_id', 'sha256', name=op.f('uq_inbound_file_agreement_id_sha256'))
     )
+    with op.batch_alter_table('inbound_file', schema=None) as batch_op:
+        batch_op.create_index('ix_inbound_file_state_id', ['state', 'id'], unique=False)
+        batch_op.create_index('uq_inbound_file_own_bank', ['creditor_id', 'sha256'], unique=True, sqlite_where=sa.text('agreement_id is null'), postgresql_where=sa.text('agreement_id is null'))
+
     op.create_table('kept_answer',
     sa.Column('api_key_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('idempotency_key', sa.String(), nullable=False),
@@ -380,6 +407,8 @@ def upgrade() -> None:
     sa.Column('do_not_transfer_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
     sa.Column('judged_payment_by', sa.String(), nullable=False),
     sa.Column('reminder_number', sa.String(), nullable=False),
+    sa.Column('reminder_date', sa.Date(), nullable=True),
+    sa.Column('reminder_deadline', sa.Date(), nullable=True),
     sa.Column('received_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
     sa.Column('content_hash', sa.String(), nullable=False),
     sa.ForeignKeyConstraint(['customer_id'], ['customer.id'], name=op.f('fk_ledger_entry_customer_id')),
@@ -396,6 +425,7 @@ def upgrade() -> None:
         batch_op.create_index('ix_ledger_entry_link_ref', ['creditor_id', 'link_ref'], unique=False, sqlite_where=sa.text("link_ref <> ''"), postgresql_where=sa.text("link_ref <> ''"))
         batch_op.create_index('ix_ledger_entry_payment_reference', ['creditor_id', 'payment_reference'], unique=False, sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
         batch_op.create_index('ix_ledger_entry_unlinked_credit', ['creditor_id', 'customer_id'], unique=False, sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
+        batch_op.create_index('uq_ledger_entry_reminder_number', ['creditor_id', 'reminder_number'], unique=True, sqlite_where=sa.text("kind = 'invoice' and reminder_number <> ''"), postgresql_where=sa.text("kind = 'invoice' and reminder_number <> ''"))
 
     op.create_table('mailbox_file',
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -434,26 +464,30 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_webhook_message_agreement_id')),
     sa.PrimaryKeyConstraint('agreement_id', 'message_id', name=op.f('pk_webhook_message'))
     )
-    op.create_table('claim',
-    sa.Column('agreement_id', sa.BigInteger(), nullable=False),
+    op.create_table('claim_instruction',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('claim_id', sa.String(), nullable=False),
-    sa.Column('reminder_number', sa.String(), nullable=False),
-    sa.Column('case_number', sa.String(), nullable=False),
-    sa.Column('agency_state', sa.String(), nullable=False),
-    sa.Column('agency_state_text', sa.String(), nullable=False),
+    sa.Column('item_id', sa.String(), nullable=False),
+    sa.Column('action', sa.String(), nullable=False),
+    sa.Column('day', sa.Date(), nullable=False),
+    sa.Column('until', sa.Date(), nullable=True),
+    sa.Column('reason', sa.String(), nullable=False),
     sa.Column('state', sa.String(), nullable=False),
-    sa.Column('told_minor', sa.BigInteger(), nullable=False),
-    sa.Column('agency_paid_minor', sa.BigInteger(), nullable=False),
-    sa.Column('first_sent_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
-    sa.CheckConstraint("state in ('sealed', 'delivered', 'accepted', 'rejected', 'withdrawn', 'closed')", name=op.f('ck_claim_state')),
-    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entry.id'], name=op.f('fk_claim_entry_id')),
-    sa.PrimaryKeyConstraint('agreement_id', 'entry_id', name=op.f('pk_claim')),
-    sa.UniqueConstraint('agreement_id', 'claim_id', name=op.f('uq_claim_agreement_id_claim_id')),
-    sqlite_with_rowid=False
+    sa.Column('wanted_by', sa.String(), nullable=False),
+    sa.Column('wanted_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.Column('envelope_id', sa.BigInteger(), nullable=True),
+    sa.Column('answered_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.Column('reason_code', sa.String(), nullable=False),
+    sa.Column('reason_text', sa.String(), nullable=False),
+    sa.CheckConstraint("state in ('wanted', 'sealed', 'accepted', 'rejected', 'cancelled', 'by_hand')", name=op.f('ck_claim_instruction_state')),
+    sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_claim_instruction_agreement_id')),
+    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entry.id'], name=op.f('fk_claim_instruction_entry_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_claim_instruction')),
+    sa.UniqueConstraint('item_id', name=op.f('uq_claim_instruction_item_id'))
     )
-    with op.batch_alter_table('claim', schema=None) as batch_op:
-        batch_op.create_index('ix_claim_case_number', ['agreement_id', 'case_number'], unique=False, sqlite_where=sa.text("case_number <> ''"), postgresql_where=sa.text("case_number <> ''"))
+    with op.batch_alter_table('claim_instruction', schema=None) as batch_op:
+        batch_op.create_index('ix_claim_instruction_agreement_id_entry_id', ['agreement_id', 'entry_id'], unique=False)
 
     op.create_table('envelope',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
@@ -473,6 +507,7 @@ def upgrade() -> None:
     sa.Column('debit_minor', sa.BigInteger(), nullable=False),
     sa.Column('credit_minor', sa.BigInteger(), nullable=False),
     sa.Column('charge_minor', sa.BigInteger(), nullable=False),
+    sa.Column('instructions', sa.BigInteger(), nullable=False),
     sa.Column('currency', sa.String(), nullable=False),
     sa.Column('delivery_order', sa.BigInteger(), nullable=False),
     sa.Column('factoring_agreement', sa.String(), nullable=False),
@@ -499,6 +534,9 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['inbound_file_id'], ['inbound_file.id'], name=op.f('fk_inbound_arrival_inbound_file_id')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_inbound_arrival'))
     )
+    with op.batch_alter_table('inbound_arrival', schema=None) as batch_op:
+        batch_op.create_index('ix_inbound_arrival_inbound_file_id', ['inbound_file_id'], unique=False)
+
     op.create_table('incoming_payment',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('file_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -571,12 +609,15 @@ def downgrade() -> None:
         batch_op.drop_index('ix_incoming_payment_creditor_id_reference')
 
     op.drop_table('incoming_payment')
+    with op.batch_alter_table('inbound_arrival', schema=None) as batch_op:
+        batch_op.drop_index('ix_inbound_arrival_inbound_file_id')
+
     op.drop_table('inbound_arrival')
     op.drop_table('envelope')
-    with op.batch_alter_table('claim', schema=None) as batch_op:
-        batch_op.drop_index('ix_claim_case_number', sqlite_where=sa.text("case_number <> ''"), postgresql_where=sa.text("case_number <> ''"))
+    with op.batch_alter_table('claim_instruction', schema=None) as batch_op:
+        batch_op.drop_index('ix_claim_instruction_agreement_id_entry_id')
 
-    op.drop_table('claim')
+    op.drop_table('claim_instruction')
     op.drop_table('webhook_message')
     with op.batch_alter_table('transfer_run', schema=None) as batch_op:
         batch_op.drop_index('uq_transfer_run_evening', sqlite_where=sa.text("kind = 'evening'"), postgresql_where=sa.text("kind = 'evening'"))
@@ -584,6 +625,7 @@ def downgrade() -> None:
     op.drop_table('transfer_run')
     op.drop_table('mailbox_file')
     with op.batch_alter_table('ledger_entry', schema=None) as batch_op:
+        batch_op.drop_index('uq_ledger_entry_reminder_number', sqlite_where=sa.text("kind = 'invoice' and reminder_number <> ''"), postgresql_where=sa.text("kind = 'invoice' and reminder_number <> ''"))
         batch_op.drop_index('ix_ledger_entry_unlinked_credit', sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
         batch_op.drop_index('ix_ledger_entry_payment_reference', sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
         batch_op.drop_index('ix_ledger_entry_link_ref', sqlite_where=sa.text("link_ref <> ''"), postgresql_where=sa.text("link_ref <> ''"))
@@ -599,6 +641,10 @@ def downgrade() -> None:
         batch_op.drop_index('ix_kept_answer_claimed_at')
 
     op.drop_table('kept_answer')
+    with op.batch_alter_table('inbound_file', schema=None) as batch_op:
+        batch_op.drop_index('uq_inbound_file_own_bank', sqlite_where=sa.text('agreement_id is null'), postgresql_where=sa.text('agreement_id is null'))
+        batch_op.drop_index('ix_inbound_file_state_id')
+
     op.drop_table('inbound_file')
     op.drop_table('customer_check')
     op.drop_table('counter')
@@ -631,6 +677,10 @@ def downgrade() -> None:
     op.drop_table('outbox')
     op.drop_table('heartbeat')
     op.drop_table('creditor')
+    with op.batch_alter_table('claim', schema=None) as batch_op:
+        batch_op.drop_index('ix_claim_case_number', sqlite_where=sa.text("case_number <> ''"), postgresql_where=sa.text("case_number <> ''"))
+
+    op.drop_table('claim')
     op.drop_table('blob')
     op.drop_table('audit_event')
     drop_id_source(op.get_bind())

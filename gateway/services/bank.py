@@ -1,0 +1,74 @@
+"""The creditor's own bank in the place of an agency, and the agencies' payouts on its statements (R-PM-02, R-OP-04)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, case, func, select, update
+
+from gateway.db.bulk import batches, table_of
+from gateway.db.ledger_sql import IN_LIST_MAX
+from gateway.db.tables import Agreement as AgreementRow
+from gateway.db.tables import Creditor, IncomingPayment
+from gateway.domain.exchange import Agreement, Service
+from gateway.domain.identifiers import account_key
+from gateway.errors import NotFound
+
+NOBODYS = 0
+"""Id of an agreement with nobody: no claim is of it, and what it brings bears no agency's name."""
+_P = table_of(IncomingPayment)
+
+
+def own_bank(connection: Connection, creditor_id: int) -> Agreement:
+    """Return the creditor's own bank as if it were an agency without name or claims; raises ``NotFound``."""
+    columns = table_of(Creditor).columns
+    row = connection.execute(select(*columns).where(columns.id == creditor_id)).one_or_none()
+    if row is None:
+        raise NotFound(f"no creditor {creditor_id}")
+    return Agreement(
+        agreement_id=NOBODYS,
+        agency_key="",
+        creditor_id=creditor_id,
+        creditor_name=row.name,
+        display_name="",
+        client_number="",
+        service=Service.LEDGER,
+        market=row.country,
+        currency=row.currency,
+        profile="",
+        is_sandbox=False,
+    )
+
+
+def set_payouts_apart(connection: Connection, file: Any) -> None:
+    """Name the agency on money that came from its own account, and leave it to a person: nobody's debt is paid by it.
+
+    Its origin is the agency, so it never becomes a direct payment, whatever a person does with it (R-PM-08).
+    """
+    query = select(AgreementRow.id, AgreementRow.display_name, AgreementRow.agency_accounts)
+    owners = {
+        account_key(account): row
+        for row in connection.execute(query.where(AgreementRow.creditor_id == file.creditor_id))
+        for account in row.agency_accounts
+    }
+    if not owners:
+        return
+    mine = (_P.c.file_id == file.id, _P.c.payer_account != "")
+    found: dict[Any, list[str]] = {}
+    for account in connection.execute(select(_P.c.payer_account).distinct().where(*mine)).scalars():
+        if (owner := owners.get(account_key(account))) is not None:
+            found.setdefault((owner.id, owner.display_name), []).append(account)
+    for (agreement_id, label), accounts in found.items():
+        for some in batches(accounts, IN_LIST_MAX):
+            payouts = update(_P).where(*mine, _P.c.payer_account.in_(some))
+            connection.execute(payouts.values(agreement_id=agreement_id, label=label, **_SET_APART))
+
+
+_WAITS = _P.c.state.in_(("proposed", "unmatched"))
+_SET_APART = {
+    "suggested_entry_id": func.coalesce(_P.c.entry_id, _P.c.suggested_entry_id),
+    "entry_id": None,
+    "match_rule": "",
+    "state": case((_WAITS, "unmatched"), else_=_P.c.state),
+    "difference": case((_WAITS, "payment.agency_payout"), else_=_P.c.difference),
+}

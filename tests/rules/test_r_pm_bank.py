@@ -1,0 +1,135 @@
+"""R-PM-02, second half: money that the creditor's own bank tells of, which is nobody's but the creditor's (origin bank)."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, date, datetime
+
+import pytest
+
+from gateway.db.tables import InboundArrival, InboundFile
+from gateway.services import inbound, watch
+from gateway.services.evening import make_evening
+from gateway.testing.payment_files import OcrPayment, ocr_file
+from tests.rules.world import World
+
+KID = "1000000000017"
+DEBTOR, PAYOUT = "86011117947", "15030000029"
+
+
+@pytest.fixture
+def fjord_with_two(house, clock, tmp_path) -> World:
+    """Invoices 1 and 2 of 1 250.00 are at Lowell, which pays out from a known account."""
+    world = World(house, clock, tmp_path, "lowell", options={"agency_accounts": ["1503.00.00029"]}).start()
+    world.customer()
+    world.invoice("1", 1250, payment_reference=KID)
+    world.invoice("2", 1250, payment_reference="2000000000024")
+    world.evening()
+    world.far.night()
+    return world
+
+
+def keep(world: World, *payments: OcrPayment, name: str = "OCR.dat") -> inbound.StoredFile:
+    return inbound.store_own(world.house, world.creditor_id, "api", name, io.BytesIO(ocr_file([payments])))
+
+
+def take(world: World, *payments: OcrPayment) -> InboundFile:
+    stored = keep(world, *payments)
+    inbound.process(world.house, stored.inbound_file_id)
+    return world.row(InboundFile, stored.inbound_file_id)
+
+
+def paid(kroner: int, kid: str = KID, **parts: str) -> OcrPayment:
+    return OcrPayment(kroner * 100, kid, date(2026, 11, 23), **({"payer": DEBTOR} | parts))
+
+
+@pytest.mark.rule("R-PM-02")
+def test_r_pm_02_money_from_the_creditors_own_bank_has_no_agency_label(fjord_with_two):
+    world = fjord_with_two
+    world.far.pay("2", 1250)
+    world.far.tell()
+    assert take(world, paid(1250)).state == "imported"
+    assert {(row.label, row.entry_id) for row in world.payments()} == {
+        ("Lowell", world.entry_id("2")), ("", world.entry_id("1")),
+    }  # fmt: skip
+    (own,) = world.payments(label="")
+    assert (own.agreement_id, own.state, own.difference, own.match_rule) == (None, "proposed", "", "payment_reference")
+
+
+@pytest.mark.rule("R-PM-02", "R-PM-03", "R-LS-05")
+def test_r_pm_02_once_posted_it_goes_to_the_agency_as_a_direct_payment(fjord_with_two):
+    world = fjord_with_two
+    take(world, paid(1250))
+    assert world.evening().files == {}, "a proposal is nobody's business"
+    world.post(label="")
+    assert world.open("1") == 0
+    evening = world.evening()
+    assert evening.carried["1"].items == (("Payment", 1250),)
+    (content,) = evening.files.values()
+    assert b'method="bank"' in content
+    world.far.night()
+    assert world.far.balances() == {"1": 0, "2": 1250}
+    assert world.agency_balance("1") == 0
+
+
+@pytest.mark.rule("R-PM-02")
+def test_r_pm_02_an_invoice_that_no_agency_has_is_paid_like_any_other(house, clock, tmp_path):
+    world = World(house, clock, tmp_path, "lowell").start_draft()
+    world.customer()
+    world.invoice("1", 1250, payment_reference=KID)
+    take(world, paid(1250))
+    (row,) = world.payments()
+    assert (row.state, row.difference) == ("proposed", "")
+
+
+@pytest.mark.rule("R-OP-04", "R-PM-08")
+def test_r_op_04_the_agencys_payout_on_the_own_statement_is_told_apart_by_its_account(fjord_with_two):
+    """Even where it bears an invoice's reference: it is the agency's money, and is never echoed."""
+    world = fjord_with_two
+    take(world, paid(1250, payer=PAYOUT), paid(1250, "2000000000024"))
+    (payout,) = world.payments(label="Lowell")
+    assert (payout.state, payout.entry_id, payout.difference) == ("unmatched", None, "payment.agency_payout")
+    assert (payout.agreement_id, payout.suggested_entry_id) == (world.agreement_id, world.entry_id("1"))
+    world.post()
+    assert world.evening().sent == {f"payment:{row.id}" for row in world.payments(label="")}
+
+
+@pytest.mark.rule("R-PM-02", "R-OP-07", "R-PM-10")
+def test_r_pm_02_the_same_bytes_from_the_bank_are_noted_and_not_read(fjord_with_two):
+    first, second = keep(fjord_with_two, paid(1250)), keep(fjord_with_two, paid(1250), name="copy.dat")
+    assert (first.is_new, second.is_new) == (True, False)
+    assert first.inbound_file_id == second.inbound_file_id
+    noted = fjord_with_two.rows(InboundArrival, InboundArrival.inbound_file_id == first.inbound_file_id)
+    assert [row.filename for row in noted] == ["OCR.dat", "copy.dat"]
+
+
+@pytest.mark.rule("R-OP-05", "R-PM-02")
+def test_r_op_05_the_banks_file_is_read_before_the_run_too(fjord_with_two):
+    world = fjord_with_two
+    stored = keep(world, paid(1250))
+    world.clock.moment = datetime(2026, 11, 24, 17, 0, 1, tzinfo=UTC)
+    make_evening(world.house, world.agreement_id, date(2026, 11, 24))
+    assert world.row(InboundFile, stored.inbound_file_id).state == "imported"
+
+
+@pytest.mark.rule("R-PM-02", "R-OP-12")
+def test_r_pm_02_a_damaged_file_of_the_bank_rings_and_has_no_effect(fjord_with_two):
+    world = fjord_with_two
+    content = ocr_file([[paid(1250)]])[:-200]
+    stored = inbound.store_own(world.house, world.creditor_id, "api", "OCR.dat", io.BytesIO(content))
+    inbound.process(world.house, stored.inbound_file_id)
+    (alarm,) = [one for one in watch.alarms(world.house, [world.creditor_id]) if one.object_type == "inbound_file"]
+    assert (alarm.object_id, world.payments()) == (stored.inbound_file_id, [])
+
+
+@pytest.mark.rule("R-PM-02", "R-OP-12")
+def test_r_op_12_money_from_the_bank_that_nobody_places_rings_as_well(fjord_with_two):
+    world = fjord_with_two
+    take(world, paid(777, "999999999999999"))
+    world.clock.advance(days=3, minutes=1)
+    found = watch.alarms(world.house, [world.creditor_id])
+    take(world, paid(1250))
+    world.clock.advance(days=3, minutes=1)
+    assert [one.code for one in found if one.object_type == "payment"] == ["payment.unplaced"]
+    again = [one.code for one in watch.alarms(world.house, [world.creditor_id]) if one.object_type == "payment"]
+    assert again == ["payment.unplaced"], "a proposal of the bank waits for no bank"
