@@ -48,7 +48,7 @@ def tune_storage(connection: Connection) -> None:
     """
     if connection.dialect.name != "postgresql":
         return
-    for table, percent in (("ledger_entry", 80), ("claim", 70), ("staged_payment", 40), ("pending", 80)):
+    for table, percent in (("ledger_entry", 60), ("claim", 50), ("staged_payment", 40), ("pending", 80)):
         connection.execute(text(f"alter table {table} set (fillfactor = {percent})"))
     connection.execute(text("alter table staged_payment set unlogged"))
 

@@ -333,7 +333,8 @@ def _show(connection: Connection, file: Any, agreement: Agreement, now: datetime
         select(*kept, state.label("state"), _difference(agreement).label("difference"))
         .outerjoin(_E, _E.c.id == _S.c.entry_id)
         .where(_S.c.file_id == file.id)
-        .subquery("looked")
+        .cte("looked")
+        .prefix_with("materialized", dialect="postgresql")  # else it would look at the invoice again in order to sort
     ).c
     exact = and_(looked.state == "proposed", looked.difference == "")
     place = func.row_number().over(partition_by=(looked.entry_id, exact), order_by=looked.position)

@@ -155,7 +155,8 @@ class IncomingPayment(_PaymentColumns, Base):
         CheckConstraint("state in ('proposed', 'unmatched', 'posted', 'ignored')", name="state"),
     )
     id: Mapped[int] = given_id()
-    file_id: Mapped[int] = mapped_column(ForeignKey("inbound_file.id"))
+    file_id: Mapped[int]
+    """No foreign key: the file's row is locked while its payments are written, and files are never deleted."""
     creditor_id: Mapped[int]
     agreement_id: Mapped[int | None]
     label: Mapped[str]

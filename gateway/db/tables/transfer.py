@@ -84,7 +84,8 @@ class Claim(Base):
     """An invoice that an agency has, or was offered (glossary 52).
 
     *told_minor* is the open amount as last told to the agency; *agency_paid_minor* what the agency reported as paid to
-    it on the principal. Agency balance = told - paid (R-VL-08, R-LS-15).
+    it on the principal. Agency balance = told - paid (R-VL-08, R-LS-15). *waits_for_money_since*: the agency closed it as
+    paid, and no later word of its has taken that back (R-OP-10).
     """
 
     __tablename__ = "claim"
@@ -96,6 +97,12 @@ class Claim(Base):
             "case_number",
             sqlite_where=text("case_number <> ''"),
             postgresql_where=text("case_number <> ''"),
+        ),
+        Index(
+            "ix_claim_waits_for_money_since",
+            "waits_for_money_since",
+            sqlite_where=text("waits_for_money_since is not null"),
+            postgresql_where=text("waits_for_money_since is not null"),
         ),
         CheckConstraint(
             "state in ('sealed', 'delivered', 'accepted', 'rejected', 'withdrawn', 'closed')", name="state"
@@ -112,6 +119,7 @@ class Claim(Base):
     state: Mapped[str]
     told_minor: Mapped[int]
     agency_paid_minor: Mapped[int] = mapped_column(default=0, server_default="0")
+    waits_for_money_since: Mapped[datetime | None]
     first_sent_at: Mapped[datetime]
 
 

@@ -47,6 +47,7 @@ def upgrade() -> None:
     sa.Column('state', sa.String(), nullable=False),
     sa.Column('told_minor', sa.BigInteger(), nullable=False),
     sa.Column('agency_paid_minor', sa.BigInteger(), server_default='0', nullable=False),
+    sa.Column('waits_for_money_since', gateway.db.tables.base.Instant(timezone=True), nullable=True),
     sa.Column('first_sent_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
     sa.CheckConstraint("state in ('sealed', 'delivered', 'accepted', 'rejected', 'withdrawn', 'closed')", name=op.f('ck_claim_state')),
     sa.PrimaryKeyConstraint('agreement_id', 'entry_id', name=op.f('pk_claim')),
@@ -55,6 +56,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('claim', schema=None) as batch_op:
         batch_op.create_index('ix_claim_case_number', ['agreement_id', 'case_number'], unique=False, sqlite_where=sa.text("case_number <> ''"), postgresql_where=sa.text("case_number <> ''"))
+        batch_op.create_index('ix_claim_waits_for_money_since', ['waits_for_money_since'], unique=False, sqlite_where=sa.text('waits_for_money_since is not null'), postgresql_where=sa.text('waits_for_money_since is not null'))
 
     op.create_table('creditor',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -75,6 +77,53 @@ def upgrade() -> None:
     sa.Column('facts', sa.JSON(), nullable=False),
     sa.PrimaryKeyConstraint('name', name=op.f('pk_heartbeat'))
     )
+    op.create_table('incoming_payment',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('creditor_id', sa.BigInteger(), nullable=False),
+    sa.Column('agreement_id', sa.BigInteger(), nullable=True),
+    sa.Column('label', sa.String(), nullable=False),
+    sa.Column('posted_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.Column('posted_by', sa.String(), nullable=False),
+    sa.Column('file_id', sa.BigInteger(), nullable=False),
+    sa.Column('position', sa.BigInteger(), nullable=False),
+    sa.Column('amount_minor', sa.BigInteger(), nullable=False),
+    sa.Column('principal_minor', sa.BigInteger(), nullable=False),
+    sa.Column('currency', sa.String(), nullable=False),
+    sa.Column('direction', sa.String(), nullable=False),
+    sa.Column('is_reversal', sa.Boolean(), nullable=False),
+    sa.Column('status', sa.String(), nullable=False),
+    sa.Column('posts', sa.Boolean(), nullable=False),
+    sa.Column('why_not', sa.String(), nullable=False),
+    sa.Column('reference', sa.String(), nullable=False),
+    sa.Column('references', sa.JSON(), nullable=False),
+    sa.Column('booking_date', sa.Date(), nullable=True),
+    sa.Column('value_date', sa.Date(), nullable=True),
+    sa.Column('payer_name', sa.String(), nullable=False),
+    sa.Column('payer_account', sa.String(), nullable=False),
+    sa.Column('account', sa.String(), nullable=False),
+    sa.Column('bank_reference', sa.String(), nullable=False),
+    sa.Column('text', sa.String(), nullable=False),
+    sa.Column('key', sa.String(), nullable=False),
+    sa.Column('claim_ref', sa.String(), nullable=False),
+    sa.Column('case_number', sa.String(), nullable=False),
+    sa.Column('invoice_number', sa.String(), nullable=False),
+    sa.Column('reverses_key', sa.String(), nullable=False),
+    sa.Column('state', sa.String(), nullable=False),
+    sa.Column('entry_id', sa.BigInteger(), nullable=True),
+    sa.Column('suggested_entry_id', sa.BigInteger(), nullable=True),
+    sa.Column('match_rule', sa.String(), nullable=False),
+    sa.Column('difference', sa.String(), nullable=False),
+    sa.CheckConstraint("state in ('proposed', 'unmatched', 'posted', 'ignored')", name=op.f('ck_incoming_payment_state')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_incoming_payment')),
+    sa.UniqueConstraint('file_id', 'position', name=op.f('uq_incoming_payment_file_id_position'))
+    )
+    with op.batch_alter_table('incoming_payment', schema=None) as batch_op:
+        batch_op.create_index('ix_incoming_payment_creditor_id_reference', ['creditor_id', 'reference'], unique=False)
+        batch_op.create_index('ix_incoming_payment_creditor_id_state_id', ['creditor_id', 'state', 'id'], unique=False)
+        batch_op.create_index('ix_incoming_payment_entry_id', ['entry_id'], unique=False)
+        batch_op.create_index('ix_incoming_payment_reverses_key', ['creditor_id', 'reverses_key'], unique=False, sqlite_where=sa.text("reverses_key <> ''"), postgresql_where=sa.text("reverses_key <> ''"))
+        batch_op.create_index('uq_incoming_payment_key', ['creditor_id', 'key'], unique=True, sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
+
     op.create_table('outbox',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('topic', sa.String(), nullable=False),
@@ -537,54 +586,6 @@ def upgrade() -> None:
     with op.batch_alter_table('inbound_arrival', schema=None) as batch_op:
         batch_op.create_index('ix_inbound_arrival_inbound_file_id', ['inbound_file_id'], unique=False)
 
-    op.create_table('incoming_payment',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
-    sa.Column('file_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('creditor_id', sa.BigInteger(), nullable=False),
-    sa.Column('agreement_id', sa.BigInteger(), nullable=True),
-    sa.Column('label', sa.String(), nullable=False),
-    sa.Column('posted_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
-    sa.Column('posted_by', sa.String(), nullable=False),
-    sa.Column('position', sa.BigInteger(), nullable=False),
-    sa.Column('amount_minor', sa.BigInteger(), nullable=False),
-    sa.Column('principal_minor', sa.BigInteger(), nullable=False),
-    sa.Column('currency', sa.String(), nullable=False),
-    sa.Column('direction', sa.String(), nullable=False),
-    sa.Column('is_reversal', sa.Boolean(), nullable=False),
-    sa.Column('status', sa.String(), nullable=False),
-    sa.Column('posts', sa.Boolean(), nullable=False),
-    sa.Column('why_not', sa.String(), nullable=False),
-    sa.Column('reference', sa.String(), nullable=False),
-    sa.Column('references', sa.JSON(), nullable=False),
-    sa.Column('booking_date', sa.Date(), nullable=True),
-    sa.Column('value_date', sa.Date(), nullable=True),
-    sa.Column('payer_name', sa.String(), nullable=False),
-    sa.Column('payer_account', sa.String(), nullable=False),
-    sa.Column('account', sa.String(), nullable=False),
-    sa.Column('bank_reference', sa.String(), nullable=False),
-    sa.Column('text', sa.String(), nullable=False),
-    sa.Column('key', sa.String(), nullable=False),
-    sa.Column('claim_ref', sa.String(), nullable=False),
-    sa.Column('case_number', sa.String(), nullable=False),
-    sa.Column('invoice_number', sa.String(), nullable=False),
-    sa.Column('reverses_key', sa.String(), nullable=False),
-    sa.Column('state', sa.String(), nullable=False),
-    sa.Column('entry_id', sa.BigInteger(), nullable=True),
-    sa.Column('suggested_entry_id', sa.BigInteger(), nullable=True),
-    sa.Column('match_rule', sa.String(), nullable=False),
-    sa.Column('difference', sa.String(), nullable=False),
-    sa.CheckConstraint("state in ('proposed', 'unmatched', 'posted', 'ignored')", name=op.f('ck_incoming_payment_state')),
-    sa.ForeignKeyConstraint(['file_id'], ['inbound_file.id'], name=op.f('fk_incoming_payment_file_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_incoming_payment')),
-    sa.UniqueConstraint('file_id', 'position', name=op.f('uq_incoming_payment_file_id_position'))
-    )
-    with op.batch_alter_table('incoming_payment', schema=None) as batch_op:
-        batch_op.create_index('ix_incoming_payment_creditor_id_reference', ['creditor_id', 'reference'], unique=False)
-        batch_op.create_index('ix_incoming_payment_creditor_id_state_id', ['creditor_id', 'state', 'id'], unique=False)
-        batch_op.create_index('ix_incoming_payment_entry_id', ['entry_id'], unique=False)
-        batch_op.create_index('ix_incoming_payment_reverses_key', ['creditor_id', 'reverses_key'], unique=False, sqlite_where=sa.text("reverses_key <> ''"), postgresql_where=sa.text("reverses_key <> ''"))
-        batch_op.create_index('uq_incoming_payment_key', ['creditor_id', 'key'], unique=True, sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
-
     op.create_table('run_hold',
     sa.Column('run_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('entry_id', sa.BigInteger(), nullable=False),
@@ -601,14 +602,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table('run_hold')
-    with op.batch_alter_table('incoming_payment', schema=None) as batch_op:
-        batch_op.drop_index('uq_incoming_payment_key', sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
-        batch_op.drop_index('ix_incoming_payment_reverses_key', sqlite_where=sa.text("reverses_key <> ''"), postgresql_where=sa.text("reverses_key <> ''"))
-        batch_op.drop_index('ix_incoming_payment_entry_id')
-        batch_op.drop_index('ix_incoming_payment_creditor_id_state_id')
-        batch_op.drop_index('ix_incoming_payment_creditor_id_reference')
-
-    op.drop_table('incoming_payment')
     with op.batch_alter_table('inbound_arrival', schema=None) as batch_op:
         batch_op.drop_index('ix_inbound_arrival_inbound_file_id')
 
@@ -675,9 +668,18 @@ def downgrade() -> None:
         batch_op.drop_index('ix_outbox_state_due_at')
 
     op.drop_table('outbox')
+    with op.batch_alter_table('incoming_payment', schema=None) as batch_op:
+        batch_op.drop_index('uq_incoming_payment_key', sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
+        batch_op.drop_index('ix_incoming_payment_reverses_key', sqlite_where=sa.text("reverses_key <> ''"), postgresql_where=sa.text("reverses_key <> ''"))
+        batch_op.drop_index('ix_incoming_payment_entry_id')
+        batch_op.drop_index('ix_incoming_payment_creditor_id_state_id')
+        batch_op.drop_index('ix_incoming_payment_creditor_id_reference')
+
+    op.drop_table('incoming_payment')
     op.drop_table('heartbeat')
     op.drop_table('creditor')
     with op.batch_alter_table('claim', schema=None) as batch_op:
+        batch_op.drop_index('ix_claim_waits_for_money_since', sqlite_where=sa.text('waits_for_money_since is not null'), postgresql_where=sa.text('waits_for_money_since is not null'))
         batch_op.drop_index('ix_claim_case_number', sqlite_where=sa.text("case_number <> ''"), postgresql_where=sa.text("case_number <> ''"))
 
     op.drop_table('claim')
