@@ -35,6 +35,7 @@ from gateway.domain.exchange import (
 from gateway.domain.identifiers import masked
 from gateway.domain.instructions import Action
 from gateway.formats import kravport_sls
+from gateway.formats.schema_proof import ProvingSink
 from gateway.hookspecs import AgencyHooks, hookimpl
 
 ABILITIES = (
@@ -127,14 +128,17 @@ class LedgerServiceAgency(AgencyHooks):
         self, claims: Iterable[Claim], agreement: Agreement, seal: Seal, sink: Sink
     ) -> tuple[Envelope, ...]:
         """Write ``invoices.nnn``."""
-        return kravport_sls.write_invoices(claims, agreement, seal, sink)
+        return kravport_sls.write_invoices(claims, agreement, seal, self._proving(sink))
 
     @hookimpl
     def export_linked_items(
         self, claims: Iterable[Claim], agreement: Agreement, seal: Seal, sink: Sink
     ) -> tuple[Envelope, ...]:
         """Write ``updates.nnn``."""
-        return kravport_sls.write_updates(claims, agreement, seal, sink)
+        return kravport_sls.write_updates(claims, agreement, seal, self._proving(sink))
+
+    def _proving(self, sink: Sink) -> ProvingSink:
+        return ProvingSink(sink, self._schema_path, kravport_sls.UNIT)
 
     @hookimpl
     def mark_factoring_envelope(

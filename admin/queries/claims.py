@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from gateway.db.tables import Agreement, ClaimInstruction
+from gateway.db.tables import Agreement, Claim, ClaimInstruction
 from gateway.domain.instructions import Action
 from gateway.services import reminders
 
@@ -24,6 +24,7 @@ class ClaimCard:
     told: Sequence[Any]
     reminded_by: str
     can_be_told: bool
+    waits_for_money: bool
     choices: Sequence[Action] = CHOICES
 
 
@@ -39,7 +40,9 @@ def claim_card(connection: Connection, entry: Any, claims: Sequence[Row[Any]]) -
     )
     told = list(connection.execute(query))
     owner = reminders.owners(connection, [entry.id]).get(entry.id, "")
-    return ClaimCard(told, owner, any(claim.state not in {"rejected", "withdrawn"} for claim in claims))
+    waits = select(Claim.entry_id).where(Claim.entry_id == entry.id, Claim.waits_for_money_since.is_not(None))
+    is_waiting = entry.closed_at is None and connection.execute(waits.limit(1)).first() is not None
+    return ClaimCard(told, owner, any(claim.state not in {"rejected", "withdrawn"} for claim in claims), is_waiting)
 
 
 def instruction_of(connection: Connection, entry_id: int, instruction_id: int) -> Any:

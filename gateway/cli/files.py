@@ -17,6 +17,7 @@ from gateway.db.tables import Creditor, InboundFile
 from gateway.domain import reasons
 from gateway.domain.ledger import Rejected
 from gateway.errors import DataError, GatewayError, Refused
+from gateway.formats.detect import PROFILES
 from gateway.formats.explain import explain_to
 from gateway.services import inbound
 from gateway.services.creditors import add_creditor
@@ -58,14 +59,18 @@ def ingest(files: tuple[Path, ...], key: str | None, source: str, lang: str, *, 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--lang", default="en", type=click.Choice(reasons.LANGUAGES), help="Language of the sentences.")
+@click.option(
+    "--profile", "profiles", multiple=True, type=click.Choice(PROFILES),
+    help="Read a format that nobody has confirmed, by this profile.",
+)  # fmt: skip
 @as_json
-def explain(file: Path, lang: str, *, as_json: bool) -> int:
+def explain(file: Path, lang: str, profiles: tuple[str, ...], *, as_json: bool) -> int:
     """Say what a payment file holds: format, totals, every payment, and what is wrong with it. Changes nothing.
 
     Exit code: 0 the file would be accepted, 2 it would go to quarantine, 3 it would be refused.
     """
     try:
-        return explain_to(file, as_json=as_json, write=click.echo, language=lang, name=str(file))
+        return explain_to(file, as_json=as_json, write=click.echo, language=lang, name=str(file), profiles=profiles)
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}") from error
 

@@ -38,8 +38,9 @@ NOT_EXECUTED = {"1": "autogiro.no_cover", "2": "autogiro.account_ended", "9": "a
 """Status of a payment to why it is not posted."""
 REFUND_REASONS = {"01": "autogiro.refund_no_mandate", "02": "autogiro.refund_revoked", "03": "autogiro.refund_amount"}
 
+_WHYS = {"0": "", **NOT_EXECUTED}
 _STATUS = {"0": "BOOK", "9": "PDNG"}
-_REFERENCE_COLUMNS = 16
+REFERENCE_COLUMNS = 16
 _DIRECTIONS = {IN: Direction.CREDIT, OUT: Direction.DEBIT}
 _columns_of = re.compile(PAYMENT).fullmatch
 _EMPTY = repeat("")
@@ -161,10 +162,10 @@ class _SpecificationReader(AutogiroReader):
         """Count payments and return them; *columns* are those of a unit."""
         kinds, raw_days, raw_payers, amounts, raw_giros, raws, raw_statuses = columns
         first, minors = self._audit.transactions + 1, list(map(int, amounts))
-        raws = list(map(str.ljust, raws, repeat(_REFERENCE_COLUMNS)))  # blanks at the end of a line may be trimmed
+        raws = list(map(str.ljust, raws, repeat(REFERENCE_COLUMNS)))  # blanks at the end of a line may be trimmed
         references, giros = list(map(str.strip, raws, repeat(" "))), _giros(raw_giros)
         statuses = self._statuses(raw_statuses)
-        whys: Sequence[str] = [NOT_EXECUTED.get(status, UNKNOWN_STATUS) if status != "0" else "" for status in statuses]
+        whys = list(map(_WHYS.get, statuses, repeat(UNKNOWN_STATUS)))
         self._warn_of_unknown(whys, raw_statuses, first)
         posts, days = list(map(not_, whys)), list(map(self._days.__getitem__, raw_days))
         self._count_payments(kinds, minors, posts)

@@ -171,8 +171,6 @@ RECORDS = (
 PAYMENT = pattern(
     PaymentRecord, "record_type", "payment_date", "payer_number", "amount_minor", "bankgiro", "reference", "status"
 )
-REJECTED = pattern(
-    RejectedRecord, "record_type", "payment_date", "payer_number", "amount", "reference", "comment_code"
-)
+REJECTED = pattern(RejectedRecord, "record_type", "payment_date", "payer_number", "amount", "reference", "comment_code")
 PAYMENT_UNIT, REJECTED_UNIT = PAYMENT + END_OF_LINE, REJECTED + END_OF_LINE
 """One payment is one record, so nothing has to follow it."""

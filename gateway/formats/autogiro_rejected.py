@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import ClassVar
 
 from gateway.domain.exchange import Direction, Payment
-from gateway.formats.autogiro import CURRENCY, AutogiroReader
+from gateway.formats.autogiro import CURRENCY, REFERENCE_COLUMNS, AutogiroReader
 from gateway.formats.autogiro_layout import (
     IN,
     OUT,
@@ -48,6 +49,8 @@ COMMENTS = {
 
 _DIRECTIONS = {IN: Direction.CREDIT, OUT: Direction.DEBIT}
 _columns_of = re.compile(REJECTED).fullmatch
+_EMPTY = repeat("")
+_new = tuple.__new__  # a named tuple's own constructor is a Python function and takes four times as long
 
 
 class AutogiroRejectedReader(AutogiroReader):
@@ -60,6 +63,7 @@ class AutogiroRejectedReader(AutogiroReader):
     def _begin(self) -> None:
         self._counts: Counter[str] = Counter()
         self._sums: Counter[str] = Counter()
+        self._is_summed = True
 
     def _take(self, columns: Sequence[Sequence[str]], count: int) -> Iterable[Payment] | None:  # noqa: ARG002
         amounts = "".join(columns[3])
@@ -76,32 +80,33 @@ class AutogiroRejectedReader(AutogiroReader):
         assert found, "its columns are text"
         amount, comment = found["amount"], found["comment_code"]
         is_amount = amount.isascii() and amount.isdecimal()
-        if not is_amount and comment != NOT_NUMERIC:
+        if not is_amount and comment == NOT_NUMERIC:
+            self._is_summed = False
+            self._audit.warn(COMMENTS[comment], self._place("amount"), amount)
+        elif not is_amount:
             self._fault("must be a whole number of at most 12 digits", field="amount", value=amount)
         return self._made([(text,) for text in found.groups()], [int(amount) if is_amount else 0])
 
     def _made(self, columns: Sequence[Sequence[str]], minors: Sequence[int]) -> Iterable[Payment]:
         kinds, raw_days, payers, amounts, raws, comments = columns
         first, account = self._audit.transactions + 1, self._bankgiro
-        self._count_in(kinds, minors, [account] * len(minors))
+        credit, debit = self._count_in(kinds, minors, [account] * len(minors))
         self._counts.update(kinds)
-        for kind, minor in zip(kinds, minors, strict=True):
-            self._sums[kind] += minor
+        self._sums.update({IN: credit, OUT: debit})
         comments = list(map(str.strip, comments))
+        raws = [raw.ljust(REFERENCE_COLUMNS) for raw in raws]  # blanks at the end of a line may be trimmed
         self._warn_of_unknown(comments, first)
-        facts = zip(kinds, raw_days, payers, amounts, raws, comments, strict=True)
-        keys = [f"autogiro:{account}:rejected:{k}{d}{p}{a}:{r.strip(' ')}:{c}" for k, d, p, a, r, c in facts]
-        return [
-            Payment(
-                position, minor, CURRENCY, _DIRECTIONS[kind], status="INFO", posts=False,
-                why_not=COMMENTS.get(comment, UNKNOWN), reference=raw.strip(" "), reference_raw=raw,
-                value_date=day_of(PaymentRecord, "payment_date", day), payer_account=payer.lstrip("0 ").strip(),
-                account=account, key=key,
-            )
-            for position, minor, kind, comment, raw, day, payer, key in zip(
-                range(first, first + len(minors)), minors, kinds, comments, raws, raw_days, payers, keys, strict=True
-            )
-        ]  # fmt: skip
+        references = list(map(str.strip, raws, repeat(" ")))
+        days = {raw: day_of(PaymentRecord, "payment_date", raw) for raw in {*raw_days}}
+        facts = zip(kinds, raw_days, payers, amounts, references, comments, strict=True)
+        return map(_new, repeat(Payment), zip(
+            range(first, first + len(minors)), minors, repeat(CURRENCY), map(_DIRECTIONS.__getitem__, kinds),
+            repeat(False), repeat("INFO"), repeat(False), map(COMMENTS.get, comments, repeat(UNKNOWN)), references, raws,
+            repeat(()), repeat(None), map(days.__getitem__, raw_days), _EMPTY,
+            map(str.strip, map(str.lstrip, payers, repeat("0 "))), repeat(account), _EMPTY, _EMPTY,
+            [f"autogiro:{account}:rejected:{k}{d}{p}{a}:{r}:{c}" for k, d, p, a, r, c in facts], _EMPTY, _EMPTY, _EMPTY,
+            repeat(None), _EMPTY, _EMPTY, _EMPTY, repeat(None), repeat(0), _EMPTY, _EMPTY, _EMPTY,
+        ))  # fmt: skip
 
     def _warn_of_unknown(self, comments: Sequence[str], first: int) -> None:
         """Tell comment codes that this version has no words for."""
@@ -115,7 +120,7 @@ class AutogiroRejectedReader(AutogiroReader):
         if end:
             self._compare("payments (TK82)", end.in_count, self._counts[IN])
             self._compare("payments out (TK32)", end.out_count, self._counts[OUT])
-        if end and not self._is_damaged:  # an unreadable amount was reported where it stands
+        if end and self._is_summed and not self._is_damaged:  # an unreadable amount was reported where it stands
             self._compare("sum of TK82", end.in_minor, self._sums[IN])
             self._compare("sum of TK32", end.out_minor, self._sums[OUT])
 

@@ -7,21 +7,25 @@ is, because banks do send error pages and portals do offer the wrong file of two
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import BinaryIO, NamedTuple
 
 from gateway.domain.exchange import Finding, PaymentStream, Severity
 from gateway.errors import FileRefused
+from gateway.formats.autogiro import AutogiroNewReader, AutogiroOldReader
+from gateway.formats.autogiro_rejected import AutogiroOldRejectedReader, AutogiroRejectedReader
 from gateway.formats.bgmax import BgMaxReader
 from gateway.formats.camt import CamtReader
 from gateway.formats.cremul import CremulReader
+from gateway.formats.ktl import KtlReader
 from gateway.formats.ocr_giro import OcrGiroReader
+from gateway.formats.total_in import PROFILE as TOTAL_IN
+from gateway.formats.total_in import TotalInReader
 
 HEAD_BYTES = 1 << 16
 """How much of a file `detect` wants to see. The root element of a camt file stands within its first kilobyte."""
 
 _BLANKS = b" \t\r\n"
-_UNREAD = "is known, but this version does not read it yet"
 _BINARY = (
     (b"%PDF", "pdf", "it is a PDF document, not the payment file itself"),
     (b"PK\x03\x04", "zip", "it is a zip archive; unpack it and send the payment file inside"),
@@ -33,14 +37,25 @@ _BINARY = (
     (b"{", "json", "it is JSON, not a payment file of a bank"),
 )
 _FIXED = (
-    (re.compile(rb"01(\d{8})?AUTOGIRO"), "autogiro", "the format Autogiro (Bankgirot) " + _UNREAD),
-    (re.compile(rb"00TOTALIN"), "total_in", "the format Total IN (Nordea) " + _UNREAD),
-    (re.compile(rb"0\d{10}[^\r\n]{79}\r?\n[35]\d"), "ktl", "the format KTL (Finnish reference payments) " + _UNREAD),
+    (
+        re.compile(rb"01AUTOGIRO|01\d{8}AUTOGIRO9900"),
+        "autogiro",
+        "it is an Autogiro file of Bankgirot without payments",
+    ),
+    (re.compile(rb"01\d{8}AUTOGIRO"), "autogiro", "it is an Autogiro file as sent to Bankgirot, not its answer"),
+    (re.compile(rb"00TOTALIN"), "total_in", "the format Total IN (Nordea) is read only under the profile " + TOTAL_IN),
     (re.compile(rb":20:|\{1:F01"), "mt940", "it is a SWIFT MT statement, which this version does not read"),
     (re.compile(rb"#FLAGGA"), "sie", "it is a SIE file of an accounting system, not a payment file"),
 )
-_READ = ((re.compile(rb"01BGMAX"), "bgmax"),)
-"""How files begin that have a reader of their own name."""
+_READ = (
+    (re.compile(rb"01BGMAX"), "bgmax"),
+    (re.compile(rb"01AUTOGIRO[^\r\n]{0,60}BET\. SPEC & STOPP TK"), "autogiro_new"),
+    (re.compile(rb"01AUTOGIRO[^\r\n]{0,60}AVVISADE BET UPPDR"), "autogiro_rejected"),
+    (re.compile(rb"01\d{8}AUTOGIRO9900[ \t]{20}"), "autogiro_old"),
+    (re.compile(rb"01\d{8}AUTOGIRO9900FELLISTA REG\.KONTRL"), "autogiro_rejected_old"),
+    (re.compile(rb"0\d{10}[^\r\n]{12,79} *[\r\n]*(?:[35S][\d ]{14}\d{12}|9\d{34})"), "ktl"),
+)
+"""How files begin that have a reader of their own name. KTL has no name in it: row 0 and the figures of the row behind it."""
 
 _HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|script|title)\b", re.IGNORECASE)
 _ROOT = re.compile(rb"<([A-Za-z_][\w.-]*:)?([A-Za-z_][\w.-]*)(\s[^<>]*)?/?>")
@@ -148,8 +163,14 @@ def _xml(start: bytes) -> Detected:
     return Detected("camt", name="camt")
 
 
-def open_payments(stream: BinaryIO, head: bytes) -> PaymentStream:
+def open_payments(stream: BinaryIO, head: bytes, profiles: Collection[str] = ()) -> PaymentStream:
     """Return the reader for *stream*, which begins with *head*; nothing of *stream* is read yet.
+
+    Args:
+        stream: the file.
+        head: its first `HEAD_BYTES`, or all of it.
+        profiles: the unverified formats that whoever sends the file has agreed to (``total_in-unverified``). By default
+            a format that nobody has confirmed is refused.
 
     Raises:
         FileRefused: not a payment file, or of a format that this version does not read.
@@ -157,8 +178,15 @@ def open_payments(stream: BinaryIO, head: bytes) -> PaymentStream:
     found = detect(head)
     if found.format:
         return _READERS[found.format](stream)
-    values = {"reason": found.reason}
-    raise FileRefused([Finding(Severity.BLOCKING, "file.not_a_payment_file", "", found.name, values)])
+    unverified = _UNVERIFIED.get(found.name)
+    if unverified is None:
+        values = {"reason": found.reason}
+        raise FileRefused([Finding(Severity.BLOCKING, "file.not_a_payment_file", "", found.name, values)])
+    profile, title, reader = unverified
+    if profile not in profiles:
+        values = {"format": title, "profile": profile}
+        raise FileRefused([Finding(Severity.BLOCKING, "file.unverified_format", "", found.name, values)])
+    return reader(stream)
 
 
 _READERS: dict[str, Callable[[BinaryIO], PaymentStream]] = {
@@ -166,4 +194,16 @@ _READERS: dict[str, Callable[[BinaryIO], PaymentStream]] = {
     "camt": CamtReader,
     "bgmax": BgMaxReader,
     "cremul": CremulReader,
+    "autogiro_new": AutogiroNewReader,
+    "autogiro_old": AutogiroOldReader,
+    "autogiro_rejected": AutogiroRejectedReader,
+    "autogiro_rejected_old": AutogiroOldRejectedReader,
+    "ktl": KtlReader,
 }
+_UNVERIFIED: dict[str, tuple[str, str, Callable[[BinaryIO], PaymentStream]]] = {
+    "total_in": (TOTAL_IN, "Total IN (Nordea)", TotalInReader)
+}
+"""What `detect` recognises to the profile that must be named for it, its title and its reader."""
+
+PROFILES = tuple(profile for profile, _, _ in _UNVERIFIED.values())
+"""Every profile that `open_payments` knows."""

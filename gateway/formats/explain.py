@@ -10,7 +10,7 @@ import io
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
@@ -115,7 +115,7 @@ class Explanation:
         shown = list(islice(self.payments(), SHOWN + 1))
         if shown:
             lines += ["", _row("no.", "date", "amount", "", "direction", "reference", "payer", "")]
-            lines += map(_payment_row, shown[:SHOWN])
+            lines += [_payment_row(payment, self._language) for payment in shown[:SHOWN]]
         if len(shown) > SHOWN:
             lines.append(f"... the first {SHOWN} are shown; --json lists them all")
         findings = self.findings
@@ -131,14 +131,14 @@ class Explanation:
     def _tail(self) -> dict[str, Any]:
         return {"findings": self.findings, "verdict": self.verdict, "exit_code": self.exit_code}
 
-    def _read(self, stream: BinaryIO) -> None:
+    def _read(self, stream: BinaryIO, profiles: Collection[str]) -> None:
         """Read *stream* to its end or its first fatal fault."""
         head = stream.read(HEAD_BYTES)
         stream.seek(-len(head), io.SEEK_CUR)
         self.format = detect(head).name
         reader: PaymentStream | None = None
         try:
-            reader = open_payments(stream, head)
+            reader = open_payments(stream, head, profiles)
             self._spool_all(reader)
             self._findings = tuple(reader.findings)
         except FileQuarantined as error:
@@ -158,12 +158,13 @@ class Explanation:
             write(encode(_as_dict(payment)) + "\n")
 
 
-def explain(source: Path | str | BinaryIO, *, language: str = "en") -> Explanation:
+def explain(source: Path | str | BinaryIO, *, language: str = "en", profiles: Collection[str] = ()) -> Explanation:
     """Read *source* and return what it holds; no content whatever raises an error.
 
     Args:
         source: a path, or a binary stream read from where it stands (one that cannot seek is copied to disk first).
         language: ``en``, ``nb`` or ``sv``, for the sentences of the findings.
+        profiles: unverified formats to read all the same, as for `open_payments`.
 
     Raises:
         OSError: *source* cannot be opened or read.
@@ -172,14 +173,14 @@ def explain(source: Path | str | BinaryIO, *, language: str = "en") -> Explanati
     try:
         if isinstance(source, Path | str):
             with Path(source).open("rb") as stream:
-                explanation._read(stream)  # noqa: SLF001 - the two halves of one thing
+                explanation._read(stream, profiles)  # noqa: SLF001 - the two halves of one thing
         elif source.seekable():
-            explanation._read(source)  # noqa: SLF001
+            explanation._read(source, profiles)  # noqa: SLF001
         else:
             with tempfile.TemporaryFile() as copy:
                 shutil.copyfileobj(source, copy)
                 copy.seek(0)
-                explanation._read(copy)  # noqa: SLF001
+                explanation._read(copy, profiles)  # noqa: SLF001
     except BaseException:
         explanation.close()
         raise
@@ -193,6 +194,7 @@ def explain_to(
     write: Callable[[str], object],
     language: str = "en",
     name: str = "",
+    profiles: Collection[str] = (),
 ) -> int:
     """Explain *source* in pieces of text handed to *write* (each to stand on lines of its own); return the exit code.
 
@@ -202,8 +204,9 @@ def explain_to(
         write: takes text without its last line end, as ``click.echo`` does.
         language: as for `explain`.
         name: the file's name, printed above the summary where given.
+        profiles: as for `explain`.
     """
-    with explain(source, language=language) as explanation:
+    with explain(source, language=language, profiles=profiles) as explanation:
         if as_json:
             explanation.write_json(_Lines(write))
         else:
@@ -262,8 +265,9 @@ def _row(*cells: str) -> str:
     )
 
 
-def _payment_row(payment: Mapping[str, Any]) -> str:
-    note = "" if payment["posts"] else f"  (not posted: {payment['why_not']})"
+def _payment_row(payment: Mapping[str, Any], language: str) -> str:
+    why = sentence(payment["why_not"], language).rstrip(".")
+    note = "" if payment["posts"] else f"  (not posted: {why} [{payment['why_not']}])"
     return _row(
         str(payment["position"]), payment["value_date"] or "-", format_minor(payment["amount_minor"], payment["currency"]),
         payment["currency"], payment["direction"] + ("*" if payment["is_reversal"] else ""), payment["reference"] or "-",

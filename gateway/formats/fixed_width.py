@@ -69,6 +69,7 @@ class FixedWidthReader(ABC):
         self.accounts: dict[str, int] = {}
         self._is_damaged = self._is_recoded = self._is_recoding_told = False
         self._text, self._lines_before = "", 0
+        self._last = ""  # what stands behind the last line end
         self._unit: int | None = None  # the unit being read, where the text is read by units
         self._offset = 0  # the line being read, where it is read by lines
         self._starts: Iterator[tuple[int, int]] = iter(())
@@ -89,7 +90,9 @@ class FixedWidthReader(ABC):
         """
         held = ""
         for text in chain(self._pieces(), ("",)):
-            held = yield from self._read_piece(held + text, is_last=not text)
+            held = yield from self._read_piece(held + text, len(held), is_last=not text)
+        if self.ends_whole and 0 < len(self._last) < self.width:
+            self._audit.block("file.truncated", f"line {self._lines_before}", self._last)
         yield from self._finish()
         self._audit.close()
 
@@ -134,13 +137,12 @@ class FixedWidthReader(ABC):
                 self._is_recoded = True
                 yield recoded
 
-    def _read_piece(self, text: str, *, is_last: bool) -> Generator[Payment, None, str]:
-        """Read *text*, and return the lines at its end that may be the beginning of a unit."""
+    def _read_piece(self, text: str, seen: int, *, is_last: bool) -> Generator[Payment, None, str]:
+        """Read *text*, of which *seen* characters were held back before; return the lines at its end to hold back."""
         self._text, self._counted, held = text, (0, self._lines_before + 1), ""
-        last = text[text.rfind("\n") + 1 :]
-        if last:
+        if text[-1:] not in {"", "\n"}:
             text = self._last_line(text)
-        self._look_for_oddities(text)
+        self._look_for_oddities(text, seen)
         if "\t" in text or "\x1a" in text:  # a tab shifts the columns behind it; an end-of-file mark is no text
             yield from self._read_lines(0, len(text))
         else:
@@ -148,9 +150,6 @@ class FixedWidthReader(ABC):
             lines = flat[self.units.groups :: self.units.groups + 1]
             held = "" if is_last else _loose_end(lines)
             yield from self._read_units(flat, lines)
-        if last and self.ends_whole and len(last) < self.width:
-            self._offset, self._unit = len(text) - len(last) - 1, None
-            self._audit.block("file.truncated", self._place(), last)
         self._lines_before += text.count("\n") - held.count("\n")
         self._text, self._offset, self._unit, self._counted = "", 0, None, (0, self._lines_before)
         return held
@@ -160,18 +159,20 @@ class FixedWidthReader(ABC):
         self._offset = text.rfind("\n") + 1
         if len(text) - self._offset >= MAX_LINE_BYTES:
             self._audit.quarantine("file.record_length", self._place(), text[self._offset :][: self.width])
+        self._last = text[self._offset :]
         self._text = text + "\n"
         return self._text
 
-    def _look_for_oddities(self, text: str) -> None:
+    def _look_for_oddities(self, text: str, seen: int) -> None:
         """Note a NUL byte, which no database keeps in a text, and, once, that the file is a copy in UTF-8."""
-        if "\0" in text:
-            self._offset = text.index("\0")
+        if "\0" in text and (place := text.find("\0", seen)) >= 0:
+            self._offset = place
             self._fault("holds a NUL byte", value=text[self._offset : self._offset + 20])
         if self._is_recoded and not self._is_recoding_told and not text.isascii():
             self._is_recoding_told = True
             self._offset = next(place for place, sign in enumerate(text) if not sign.isascii())
             self._audit.warn("file.encoding", self._place(), encoding="ISO-8859-1")
+        self._counted = (0, self._lines_before + 1)  # lines are numbered from the start of the piece again
 
     def _read_units(self, flat: Sequence[str | None], lines: Sequence[str | None]) -> Iterator[Payment]:
         """Read runs of units, each as columns, and the *lines* between them.

@@ -96,8 +96,8 @@ class OcrGiroReader(FixedWidthReader):
         keys = [f"{start}{a}{b}{c}" for a, b, c in zip(kinds, archives, identities, strict=True)]
         return chain(waited, map(_new, repeat(Payment), zip(
             range(first, first + count), minors, repeat(CURRENCY), directions, repeat(False), repeat("BOOK"),
-            repeat(True), _EMPTY, kids, raw_kids, repeat(()), dates, dates, _EMPTY, _all_known(payers),
-            repeat(account), _all_known(archives), _EMPTY, keys, _EMPTY, _EMPTY, _EMPTY, repeat(None), _EMPTY,
+            repeat(True), _EMPTY, kids, raw_kids, repeat(()), dates, dates, _EMPTY, _all_known(payers, 11),
+            repeat(account), _all_known(archives, 9), _EMPTY, keys, _EMPTY, _EMPTY, _EMPTY, repeat(None), _EMPTY,
             _KIND if all(kids) else ["kid" if kid else "" for kid in kids], map(_lump_sum, identities),
             map(days.__getitem__, order_days), repeat(0), _EMPTY, _EMPTY, _EMPTY,
         )))  # fmt: skip
@@ -331,8 +331,9 @@ def _known(text: str) -> str:
     return text.strip("0 ") and text.strip(" ")
 
 
-def _all_known(column: Sequence[str]) -> Sequence[str]:
-    """Return `_known` of each text of *column*, which are all equally wide."""
-    if " " in "".join(column) or "0" * len(column[0]) in column:
+def _all_known(column: Sequence[str], width: int) -> Sequence[str]:
+    """Return `_known` of each text of *column*, of which most are *width* digits."""
+    joined = "".join(column)
+    if " " in joined or len(joined) < width * len(column) or "0" * width in column:
         return [_known(text) for text in column]
     return column

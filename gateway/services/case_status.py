@@ -6,10 +6,10 @@ Where it disagrees with the books, a person is shown both amounts (R-OP-09).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from gateway.db import audit
 from gateway.db.tables import Claim, LedgerEntry
@@ -20,6 +20,7 @@ from gateway.services.cards import finding_json
 from gateway.services.house import House
 
 _ENDED = "closed"
+_PAID = frozenset({"paid", "partly-paid"})
 _WITH_MONEY = frozenset({"paid", "written-off"})
 """Closings that speak for themselves: the money comes by the bank, or the loss is a person's to book."""
 
@@ -38,7 +39,7 @@ def take(house: House, file: Any, agreement: Agreement, statuses: Iterable[CaseS
         count, findings = 0, []
         for status in statuses:
             count += 1
-            findings += _take_one(connection, agreement, status)
+            findings += _take_one(connection, agreement, status, now)
         values = {"state": "imported", "kind": "case_status", "format": agreement.profile, "transactions": count}
         as_json = [finding_json(finding) for finding in findings[:200]]
         connection.execute(
@@ -49,13 +50,16 @@ def take(house: House, file: Any, agreement: Agreement, statuses: Iterable[CaseS
         )
 
 
-def _take_one(connection: Connection, agreement: Agreement, status: CaseStatus) -> list[Finding]:
+def _take_one(connection: Connection, agreement: Agreement, status: CaseStatus, now: datetime) -> list[Finding]:
     claims = _claims(connection, agreement, status)
     if not claims:
         return [Finding(Severity.WARNING, "difference.not_in_ledger", status.case_number, status.claim_id)]
     words = " ".join(part for part in (status.close_code, status.raw_code, status.raw_text) if part)
     mine = (Claim.agreement_id == agreement.agreement_id, Claim.entry_id.in_([row.entry_id for row in claims]))
-    connection.execute(update(Claim).where(*mine).values(agency_state=status.state, agency_state_text=words[:250]))
+    is_paid = status.state == _ENDED and status.close_code in _PAID
+    since = func.coalesce(Claim.waits_for_money_since, now) if is_paid else None
+    told = {"agency_state": status.state, "agency_state_text": words[:250], "waits_for_money_since": since}
+    connection.execute(update(Claim).where(*mine).values(**told))
     if status.stage in _LETTERS:
         _remember_letter(connection, [row.entry_id for row in claims], status.date)
     return [finding for row in claims for finding in _differences(agreement, status, row)]

@@ -28,6 +28,8 @@ SMALL_BYTES = 256 << 10
 """Files up to this share a transaction with others that arrive at the same moment; a larger one would keep them waiting."""
 FINDINGS_MAX = 200
 """Findings kept per file: past this a person needs the file, not the list."""
+PAYMENT_PROFILES = "payment_profiles"
+"""Setting of an agreement: a list of the unverified payment formats that it takes all the same (`open_payments`)."""
 
 _G, _F, _M = table_of(AgreementRow), table_of(FileRow), table_of(WebhookMessage)
 _SAME_BYTES = select(_F.c.id).where(_F.c.agreement_id == _G.c.id, _F.c.sha256 == bindparam("sha256"))
@@ -212,7 +214,7 @@ def _fault(error: DataError | PluginError) -> Finding:
 def _read(house: House, row: Any, agreement: Agreement) -> None:
     file = inbound_file(house, row)
     if agreement.agreement_id == bank.NOBODYS:
-        payments.take(house, row, agreement, _bank_file(file))
+        payments.take(house, row, agreement, _bank_file(file, agreement))
         return
     agency = house.agencies[agreement.agency_key]
     kind = agency.identify_inbound(file, (agreement,))
@@ -224,12 +226,13 @@ def _read(house: House, row: Any, agreement: Agreement) -> None:
         assert kind is not None
         _conclude(house, row, "imported", [Finding(Severity.INFO, "file.kept_only", "", kind.value)], kind.value)
     else:
-        stream = agency.import_payments(file, (agreement,)) if kind else _bank_file(file)
+        stream = agency.import_payments(file, (agreement,)) if kind else _bank_file(file, agreement)
         payments.take(house, row, agreement, stream)
 
 
-def _bank_file(file: InboundFile) -> PaymentStream:
-    return open_payments(file.open(), file.head)
+def _bank_file(file: InboundFile, agreement: Agreement) -> PaymentStream:
+    named = agreement.settings.get(PAYMENT_PROFILES, ())
+    return open_payments(file.open(), file.head, named if isinstance(named, list | tuple) else ())
 
 
 def inbound_file(house: House, row: Any) -> InboundFile:

@@ -51,6 +51,7 @@ def alarms(house: House, creditor_ids: Sequence[int] | None = None) -> tuple[Ala
             *_envelopes(connection, now, mine),
             *_rejected(connection, mine),
             *_instructions(connection, mine),
+            *_closed_without_money(connection, now, mine),
             *_gaps(connection, mine),
             *_runs(connection, now, mine),
             *_files(connection, _among(InboundFile.creditor_id, creditor_ids)),
@@ -152,6 +153,22 @@ def _instructions(connection: Connection, mine: ColumnElement[bool]) -> Iterator
     for row in connection.execute(query):
         values = {"agency": row.display_name, "number": row.number, "reason": row.reason_text or row.reason_code}
         yield Alarm("instruction.refused", "envelope", row.envelope_id, row.creditor_id, row.answered_at, values)
+
+
+def _closed_without_money(connection: Connection, now: datetime, mine: ColumnElement[bool]) -> Iterator[Alarm]:
+    """Yield cases that the agency closed as paid days ago while the books still expect the money (R-OP-10)."""
+    c, e = Claim, LedgerEntry
+    query = (
+        select(c.entry_id, c.waits_for_money_since, e.number, Agreement.creditor_id, Agreement.display_name)
+        .join(Agreement, Agreement.id == c.agreement_id)
+        .join(e, e.id == c.entry_id)
+        .where(mine, c.waits_for_money_since < now - UNMATCHED_AFTER, e.closed_at.is_(None))
+        .order_by(c.waits_for_money_since)
+        .limit(20)
+    )
+    for row in connection.execute(query):
+        values = {"agency": row.display_name, "number": row.number}
+        yield Alarm("case.waits_for_bank", "entry", row.entry_id, row.creditor_id, row.waits_for_money_since, values)
 
 
 _NUMBERED = re.compile(r"(?P<series>.+)\.(?P<number>[0-9]{3})")

@@ -78,6 +78,8 @@ def test_mutated_camt(seed, version, steps):
 
 @settings(deadline=None)
 @given(st.binary(max_size=300))
-@pytest.mark.parametrize("start", [b"", b"NY000010", b"01BGMAX", b"<Document>", b"<?xml version='1.0'?><Document><BkToCstmrStmt>"])
+@pytest.mark.parametrize(
+    "start", [b"", b"NY000010", b"01BGMAX", b"<Document>", b"<?xml version='1.0'?><Document><BkToCstmrStmt>"]
+)
 def test_noise_behind_a_good_beginning(start, noise):
     check(start + noise)

@@ -40,7 +40,6 @@ def test_what_we_read_is_recognised(mark):
         (b"00TOTALIN       ", "total_in", "Total IN"),
         (CREMUL.replace(b"CREMUL", b"DEBMUL"), "edifact", "DEBMUL"),
         (CREMUL.replace(b"CREMUL", b"PAY\r\nMUL"), "edifact", "PAYMUL"),
-        (b"0" + b"2" * 10 + b" " * 79 + b"\r\n3" + b"1" * 89 + b"\r\n", "ktl", "KTL"),
         (b'<Invoice xmlns="urn:oasis:names:specification:ubl:schema:xsd:Invoice-2">', "ubl", "invoice"),
         (b"<x:CreditNote xmlns:x='urn:x'>", "ubl", "credit note"),
         (b"<n1:AuditFile xmlns:n1='urn:x'>", "saft", "SAF-T"),

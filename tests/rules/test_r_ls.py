@@ -203,8 +203,9 @@ def test_r_ls_05_an_item_moved_to_another_invoice_leaves_the_first_one_before_it
     assert fjord.far.balances() == {"1": 1000, "2": 750}
 
 
-@pytest.mark.rule("R-LS-05", "R-FA-07", "P15")
-def test_r_ls_05_a_removed_link_is_not_forgotten_while_the_customer_is_kept_out(fjord):
+@pytest.fixture
+def with_payment(fjord):
+    """Invoice 1 of 1000 with payment p of 250, both with the agency."""
     fjord.use_factoring()
     fjord.customer()
     fjord.invoice("1", 1000)
@@ -212,13 +213,29 @@ def test_r_ls_05_a_removed_link_is_not_forgotten_while_the_customer_is_kept_out(
     fjord.link("1", "p")
     fjord.evening()
     fjord.far.night()
-    marks.mark_customer(fjord.house, fjord.customer_id(), True, ACTOR)
-    fjord.untie("p")
-    evening = fjord.evening()
+    fjord.clock.advance(hours=1)
+    return fjord
+
+
+@pytest.mark.rule("R-LS-05", "R-CD-08")
+def test_r_ls_05_a_removed_link_is_not_forgotten_while_the_card_holds_it(with_payment):
+    with_payment.customer(city="")
+    with_payment.untie("p")
+    evening = with_payment.evening()
     assert evening.sent == set()
-    assert evening.held == {"p": {"exclusion.customer"}}
-    marks.mark_customer(fjord.house, fjord.customer_id(), False, ACTOR)
-    assert fjord.evening().carried["1"].items == (("Unlink", 250),)
+    assert evening.held == {"p": {"customer.address_missing"}}
+    with_payment.clock.advance(hours=1)
+    with_payment.customer()
+    assert with_payment.evening().carried["1"].items == (("Unlink", 250),)
+
+
+@pytest.mark.rule("R-LS-05", "R-FA-07", "A-43")
+def test_r_ls_05_a_removed_link_of_a_claim_the_agency_has_is_told_although_the_customer_is_kept_out(with_payment):
+    marks.mark_customer(with_payment.house, with_payment.customer_id(), True, ACTOR)
+    with_payment.untie("p")
+    assert with_payment.evening().carried["1"].items == (("Unlink", 250),)
+    with_payment.far.night()
+    assert with_payment.far.balances() == {"1": 1000}
 
 
 @pytest.mark.rule("R-LS-06", "R-FA-06")

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.db.tables import InboundFile
 from gateway.domain.instructions import Action
-from gateway.services import instructions
+from gateway.services import instructions, watch
 from tests.rules.world import ACTOR, World
 
 
@@ -74,6 +74,24 @@ def test_r_op_09_a_closing_that_says_why_is_no_difference(at_agency, parts):
     """Money comes by the bank; a loss is booked by a person."""
     assert tells(at_agency, "closed", **parts) == []
     assert at_agency.open("1") == 1000
+
+
+@pytest.mark.rule("R-OP-10", "R-OP-12", "P6")
+def test_r_op_10_closed_as_paid_waits_for_the_bank_and_rings_after_the_agreed_days(at_agency):
+    def rings() -> bool:
+        found = watch.alarms(at_agency.house, [at_agency.creditor_id])
+        return ("case.waits_for_bank", "entry") in {(one.code, one.object_type) for one in found}
+
+    tells(at_agency, "closed", close_code="paid")
+    assert (at_agency.claim("1").agency_state, at_agency.open("1")) == ("closed", 1000)
+    at_agency.clock.advance(days=3)
+    assert not rings()
+    at_agency.clock.advance(minutes=1)
+    tells(at_agency, "closed", close_code="paid")
+    assert rings(), "told once more, it waits no shorter"
+    at_agency.payment("p", 1000)
+    at_agency.tie("1", "p")
+    assert not rings()
 
 
 @pytest.mark.rule("R-OP-09")

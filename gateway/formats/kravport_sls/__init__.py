@@ -9,7 +9,7 @@ beforehand what cannot be said. Inbound: `InboundReader`.
 
 from gateway.formats.kravport_sls.layout import INVOICES, LABEL, NAMESPACE, PROFILE, SERIES, UPDATES
 from gateway.formats.kravport_sls.reader import AgencyPayments, Balance, InboundReader, Settlement
-from gateway.formats.kravport_sls.verifier import verify
+from gateway.formats.kravport_sls.verifier import UNIT, verify
 from gateway.formats.kravport_sls.writer import (
     claim_faults,
     customer_faults,
@@ -24,6 +24,7 @@ __all__ = [
     "NAMESPACE",
     "PROFILE",
     "SERIES",
+    "UNIT",
     "UPDATES",
     "AgencyPayments",
     "Balance",
