@@ -7,10 +7,10 @@ PYTHON ?= python3
 ARGS ?=
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo run test check format bench docs screenshots lock migration clean
+.PHONY: help demo run test check format bench bench-payments bench-peers docs screenshots lock migration clean
 
 help:  ## Show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(INSTALLED): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -43,6 +43,13 @@ format: $(INSTALLED)  ## Let ruff format and mend what it safely can
 
 bench: $(INSTALLED)  ## Rates and peak memory of the evening run and the payments import
 	@$(BIN)/python -m bench.evening $(ARGS)
+
+bench-payments: $(INSTALLED)  ## Payment file readers beside limits and peers; ARGS="--sizes 1000" narrows
+	@$(BIN)/python -m bench.payments $(ARGS)
+
+bench-peers:  ## Other readers for bench-payments, into an environment of their own (var/peers)
+	@test -x var/peers/bin/python || $(PYTHON) -m venv var/peers
+	@var/peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r bench/peers.txt
 
 docs: $(INSTALLED)  ## Print the generated documents anew
 	$(BIN)/python -m tools.documents

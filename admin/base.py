@@ -25,7 +25,7 @@ from admin.paging import PAGE_ROWS
 from admin.texts import counted, text
 from gateway.db.tables import Base
 from gateway.domain.reasons import remedy, sentence, told
-from gateway.errors import DataError, NotFound, Refused
+from gateway.errors import Busy, DataError, NotFound, Refused
 from gateway.services.house import House
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -50,6 +50,8 @@ def act(url: str, name: str) -> Callable[[View], View]:
                 abort(404)
             except Refused as error:
                 flash(refusal(error), "danger")
+            except Busy:
+                flash(text(language(), "error.busy"), "danger")
             except DataError as error:
                 flash(
                     text(language(), "error.refused", why=told(error.args[0] if error.args else "", language())),

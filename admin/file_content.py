@@ -11,12 +11,13 @@ from typing import Any, BinaryIO, cast
 
 from lxml import etree
 
+from gateway.formats.view.model import ruler
+
 SHOWN_BYTES = 64 * 1024
 NODES_MAX = 600
 LINES_MAX = 400
 LINE_CHARACTERS_MAX = 1000
 DEPTH_MAX = 24
-RULER_STEP = 10
 
 
 @dataclass(slots=True)
@@ -52,7 +53,7 @@ def content_of(stream: BinaryIO, size: int) -> Content:
     lines = text.splitlines()
     shown = [_visible(line[:LINE_CHARACTERS_MAX]) for line in lines[:LINES_MAX]]
     width = max((len(line) for line in shown), default=0)
-    return Content(None, shown, _ruler(min(width, 320)), encoding, is_cut or len(lines) > LINES_MAX)
+    return Content(None, shown, ruler(min(width, 320)), encoding, is_cut or len(lines) > LINES_MAX)
 
 
 def _tree(head: bytes) -> tuple[Node | None, bool]:
@@ -102,9 +103,3 @@ def _decoded(head: bytes, *, is_cut: bool) -> tuple[str, str]:
 def _visible(line: str) -> str:
     """Show blanks as dots and control characters as a box, so that a column can be counted."""
     return "".join("·" if sign == " " else (sign if sign.isprintable() else "▯") for sign in line)
-
-
-def _ruler(width: int) -> str:
-    return "".join(
-        str(n // RULER_STEP % 10) if n % RULER_STEP == 0 else (":" if n % 5 == 0 else ".") for n in range(1, width + 1)
-    )

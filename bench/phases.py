@@ -51,13 +51,15 @@ def do_pay(house: House, count: int, folder: Path) -> None:
     assert posted == closed == count, (posted, closed)
 
 
-def write_payments(path: Path, count: int) -> None:
+def write_payments(path: Path, count: int, *, with_items: bool = True, first: int = 1) -> None:
     """Write a camt.054.001.08 file that pays the rest of every invoice of `bench.world.ledger`."""
     rng = random.Random(SEED)
-    amounts = [(amount := rng.randrange(10_000, 5_000_000)) - amount // 4 for _ in range(count)]
+    amounts = [rng.randrange(10_000, 5_000_000) for _ in range(count)]
+    if with_items:
+        amounts = [amount - amount // 4 for amount in amounts]
     with path.open("w", encoding="utf-8") as file:
         file.write(_HEAD.format(total=_decimal(sum(amounts)), count=count))
-        for number, amount in enumerate(amounts, 1):
+        for number, amount in enumerate(amounts, first):
             reference = kid((number - 1) // INVOICES_PER_CUSTOMER + 1, number)
             file.write(_TRANSACTION.format(number=number, amount=_decimal(amount), reference=reference))
         file.write("</NtryDtls></Ntry></Ntfctn></BkToCstmrDbtCdtNtfctn></Document>\n")

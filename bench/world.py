@@ -49,10 +49,12 @@ def attach(url: str, clock: Clock) -> House:
     return House(Database(url), Agencies.load(), SecretBox("k" * 40), lambda: None, clock)
 
 
-def creditor(house: House, root: Path, *, posts_automatically: bool = True, agency: str = "lowell") -> tuple[int, int]:
+def creditor(
+    house: House, root: Path, *, posts_automatically: bool = True, agency: str = "lowell", key: str = "bench"
+) -> tuple[int, int]:
     """Add a creditor with one active ledger agreement; return both ids."""
     creditor_id = creditors.add_creditor(
-        house, key="bench", name="Bench AS", organisation_number="999999964", country="NO", currency="NOK",
+        house, key=key, name=f"{key.title()} AS", organisation_number="999999964", country="NO", currency="NOK",
         time_zone="Europe/Oslo", actor=ACTOR,
     )  # fmt: skip
     profile = house.agencies[agency].profile
@@ -66,11 +68,14 @@ def creditor(house: House, root: Path, *, posts_automatically: bool = True, agen
     return creditor_id, agreement_id
 
 
-def ledger(count: int, seed: int = 1, *, with_items: bool = True) -> Iterator[tuple[str, Any]]:
-    """Yield *count* invoices with their customers and, with *with_items*, one linked part payment each."""
+def ledger(count: int, seed: int = 1, *, with_items: bool = True, first: int = 1) -> Iterator[tuple[str, Any]]:
+    """Yield *count* invoices with their customers and, with *with_items*, one linked part payment each.
+
+    *first* is the number of the first, one more than a multiple of `INVOICES_PER_CUSTOMER`.
+    """
     rng = random.Random(seed)
     day = date(2026, 11, 23)
-    for number in range(1, count + 1):
+    for number in range(first, first + count):
         customer = (number - 1) // INVOICES_PER_CUSTOMER + 1
         if (number - 1) % INVOICES_PER_CUSTOMER == 0:
             yield f"c{customer}", _customer(customer)
@@ -101,6 +106,6 @@ def kid(customer: int, number: int) -> str:
     return make_kid(f"{customer:06d}{number:08d}", KidCheck.MOD10)
 
 
-def fill(house: House, creditor_id: int, count: int, *, with_items: bool = True) -> None:
+def fill(house: House, creditor_id: int, count: int, *, with_items: bool = True, first: int = 1) -> None:
     """Ingest the ledger of *count* invoices."""
-    ingest.ingest(house, creditor_id, "bench", ledger(count, with_items=with_items), actor=ACTOR)
+    ingest.ingest(house, creditor_id, "bench", ledger(count, with_items=with_items, first=first), actor=ACTOR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from gateway import clock
@@ -22,19 +23,26 @@ def redis_url(settings: Settings) -> str:
     return settings.redis_url or embedded_url(settings.home)
 
 
-def open_house(settings: Settings, *, migrates: bool | None = None) -> House:
+WEB_PATIENCE = timedelta(seconds=10)
+"""How long a person or a program waits for books that are being worked on, before it is told to come again."""
+MAIN_LANE_PATIENCE = timedelta(milliseconds=300)
+"""How long a worker's main lane does: others' evenings wait behind it. Longer than a small file's or a person's change."""
+
+
+def open_house(settings: Settings, *, migrates: bool | None = None, patience: timedelta | None = None) -> House:
     """Build the house of this process.
 
     Args:
         settings: of this installation.
         migrates: bring the schema up to date first; by default in the embedded mode only, because in production
             several machines share the database and a person decides when it changes.
+        patience: how long a transaction waits for rows of another (`Database`); by default until that one ends.
 
     Raises:
         ConfigurationError: no secret key, or a schema of another version.
     """
     key = settings.effective_secret_key()
-    database = Database(settings.effective_database_url)
+    database = Database(settings.effective_database_url, patience)
     if settings.has_embedded_database if migrates is None else migrates:
         schema.upgrade(database)
     schema.require_current(database)
@@ -61,7 +69,7 @@ def create_app(house: House | None = None, settings: Settings | None = None) -> 
     from gateway.web import register_web  # noqa: PLC0415
 
     settings = settings or Settings.from_environment()
-    house = house or open_house(settings)
+    house = house or open_house(settings, patience=WEB_PATIENCE)
     app = Flask("gateway", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_upload_bytes,

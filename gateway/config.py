@@ -130,7 +130,7 @@ class Settings:
         _number(1 << 10, 1 << 40),
         "Largest request body: a payment file of a million transactions has about 800 MB.",
     )
-    workers: int = _setting("KRAVPORT_WORKERS", "1", _number(1, 64), "Worker processes that `kravport run` starts.")
+    workers: int = _setting("KRAVPORT_WORKERS", "2", _number(1, 64), "Worker processes that `kravport run` starts.")
     worker_name: str = _setting(
         "KRAVPORT_WORKER_NAME",
         "worker-1",

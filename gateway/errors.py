@@ -87,6 +87,10 @@ class DeliveryInDoubt(GatewayError):
     """Transport failed after the far side may have taken the file. Never retried by a machine."""
 
 
+class Busy(GatewayError):
+    """Somebody else's work on the same books or file is not over yet. Nothing was done; asking again later helps."""
+
+
 class PluginError(GatewayError):
     """An agency plugin broke its contract."""
 

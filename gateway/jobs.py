@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
 from types import FrameType
@@ -26,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.db import outbox
 from gateway.db.heartbeat import beat
 from gateway.db.outbox import Leased
-from gateway.errors import GatewayError
+from gateway.errors import Busy, GatewayError
 from gateway.queueing import connect, queue
 from gateway.services import delivery, evening, inbound, mailbox, retention, schedule
 from gateway.services.house import House
@@ -64,6 +65,9 @@ def _told(topic: str, handler: outbox.Handler) -> outbox.Handler:
         started = time.monotonic()
         try:
             handler(task)
+        except Busy as error:
+            _log.info("task waits", **about, why=str(error))
+            raise
         except GatewayError as error:
             _log.warning("task not done", **about, error=f"{type(error).__name__}: {error}")
             raise
@@ -94,26 +98,64 @@ class Desk:
     Args:
         house: of this process.
         owner: the worker's name in the outbox, the same after a restart.
+        lanes: whose tasks are done here.
     """
 
-    def __init__(self, house: House, owner: str) -> None:
-        self.house, self.owner = house, owner
+    def __init__(self, house: House, owner: str, lanes: Sequence[str] = outbox.LANES) -> None:
+        self.house, self.owner, self._lanes = house, owner, lanes
         self._handlers = {topic: _told(topic, handler) for topic, handler in handlers(house).items()}
         self.is_stopping = False
 
     def drain(self) -> int:
         """Do what is due until nothing is, or until asked to stop; return how many tasks were done."""
-        done = 0
-        while not self.is_stopping and outbox.run_one(self.house.database, self._handlers, self.house.now, self.owner):
+        house, done = self.house, 0
+        while not self.is_stopping:
+            if not outbox.run_one(house.database, self._handlers, house.now, self.owner, self._lanes):
+                break
             done += 1
         return done
+
+
+class SideLane(threading.Thread):
+    """Drains a desk of its own beside the worker's loop: large files, while the loop goes on with all that is small.
+
+    A thread, because such a file spends its time in the database; its lease is renewed as any other.
+
+    Args:
+        desk: for the lanes the loop leaves alone.
+        poll_seconds: longest time between two looks.
+    """
+
+    def __init__(self, desk: Desk, poll_seconds: int) -> None:
+        super().__init__(name="large files")
+        self._desk, self._poll_seconds = desk, poll_seconds
+        self._bell = threading.Event()
+
+    def wake(self) -> None:
+        """Look into the database at once, or as soon as the task in hand is done."""
+        self._bell.set()
+
+    def stop(self) -> None:
+        """Take nothing new; the task in hand is finished."""
+        self._desk.is_stopping = True
+        self._bell.set()
+
+    def run(self) -> None:
+        """Drain until stopped. A database that is away comes back."""
+        while not self._desk.is_stopping:
+            self._bell.clear()
+            try:
+                self._desk.drain()
+            except (SQLAlchemyError, Busy) as error:
+                _log.error("database unreachable", worker=self._desk.owner, lane="large", error=str(error))
+            self._bell.wait(self._poll_seconds)
 
 
 _desk: Desk | None = None
 
 
 def drain() -> int:
-    """The RQ job: do what is due in the outbox of this process's house; return how many tasks were done."""
+    """The RQ job: do what is due in the main lane of this process's house; return how many tasks were done."""
     assert _desk is not None, "an RQ worker of Kravport is started by 'kravport worker', which opens the house first"
     return _desk.drain()
 
@@ -129,10 +171,11 @@ class Worker:
         desk: house and name.
         redis_url: where the bell hangs.
         poll_seconds: longest time between two looks.
+        side: the lane for large files, woken by the same bell.
     """
 
-    def __init__(self, desk: Desk, redis_url: str, poll_seconds: int) -> None:
-        self._desk, self._poll_seconds = desk, poll_seconds
+    def __init__(self, desk: Desk, redis_url: str, poll_seconds: int, side: SideLane) -> None:
+        self._desk, self._poll_seconds, self._side = desk, poll_seconds, side
         self._queue = queue(connect(redis_url, seconds=WORKER_TTL_SECONDS))
         self._rq: SimpleWorker | None = None
         self._waits = False
@@ -145,11 +188,18 @@ class Worker:
         signal.signal(signal.SIGTERM, self._ask_to_stop)
         signal.signal(signal.SIGINT, self._ask_to_stop)
         self._patiently(self._release)
+        self._side.start()
         with suppress(_Stop):
-            while not self._desk.is_stopping:
+            while not self._desk.is_stopping and self._side.is_alive():
+                self._side.wake()
                 self._patiently(self._look)
                 self._wait_for_bell()
+        is_broken = not self._desk.is_stopping
+        self._side.stop()
+        self._side.join()
         self._leave()
+        if is_broken:
+            raise SystemExit("the lane for large files ended; start this worker again")
 
     def _release(self) -> None:
         taken = outbox.release(self._desk.house.database, self._desk.owner, self._desk.house.now())
@@ -165,7 +215,7 @@ class Worker:
         """A database that is away comes back; until then the worker waits instead of dying in a loop."""
         try:
             action()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, Busy) as error:
             _log.error("database unreachable", worker=self._desk.owner, error=str(error))
             self._rest(_RECONNECT_SECONDS)
 
@@ -173,6 +223,7 @@ class Worker:
         try:
             worker = self._registered()
             found = self._next_job()
+            self._side.wake()
             if found is not None:
                 worker.execute_job(*found)
             worker.heartbeat()

@@ -114,6 +114,9 @@ document.addEventListener("keydown", (event) => {
   if (act) { event.preventDefault(); act(); }
 });
 
+/* ---------- work that goes on ---------- */
+if (one("[data-reload]")) setTimeout(() => location.reload(), 5000);
+
 /* ---------- countdown ---------- */
 const clock = one("[data-countdown]");
 if (clock) {

@@ -17,7 +17,7 @@ from gateway.db.tables import Agreement, FactoringSettings
 from gateway.domain.checks import PostingMode, check_factoring_settings
 from gateway.domain.exchange import Finding
 from gateway.services import agreements
-from gateway.services.plan import facts_of
+from gateway.services.plan_context import facts_of
 
 FIELDS = ("customer_number", "name", "address", "account_number", "invoice_text")
 VALUE_CHARACTERS_MAX = 1000

@@ -18,7 +18,7 @@ from admin.status import INBOUND
 from admin.texts import text
 from gateway.db.blobs import CHUNK_BYTES, open_blob
 from gateway.db.tables import InboundFile
-from gateway.services import inbound
+from gateway.services import inbound, progress
 
 TABS = ("trouble", "reading", "all")
 _STATES = {"trouble": ("quarantined", "refused"), "reading": ("stored", "reading")}
@@ -41,10 +41,14 @@ class InboundView(TableView):
             query = query.where(InboundFile.state.in_(_STATES[tab]))
         with self.house.database.read() as connection:
             found = slice_of(connection, query, InboundFile.id, request.args)
+            told = progress.told_of(connection, [row.id for row in found.rows if row.state == "reading"])
+        mine = tenant_ids(person().in_view) if tab == "reading" else []
         return self.render_list(
             "panel/inbound.html",
             found,
             tab=tab,
+            told=told,
+            arriving=[one for one in progress.under_way(self.house, mine) if one.inbound_file_id is None],
             pills=INBOUND,
             tabs=[
                 (text(language(), f"inbound.tab_{name}"), address(tab=name, before=None, after=None), name == tab, None)
@@ -58,6 +62,7 @@ class InboundView(TableView):
         row = self._own(file_id)
         with self.house.database.read() as connection:
             arrivals = agencies.arrivals(connection, file_id)
+            told = progress.told_of(connection, [file_id]).get(file_id)
         with open_blob(self.house.database, row.blob_id) as stream:
             content = content_of(stream, row.size)
         return str(
@@ -66,6 +71,7 @@ class InboundView(TableView):
                 row=row,
                 pill=INBOUND[row.state],
                 arrivals=arrivals,
+                told=told,
                 content=content,
                 findings=row.findings[:FINDINGS_SHOWN],
                 findings_more=max(0, len(row.findings) - FINDINGS_SHOWN),

@@ -43,6 +43,7 @@ _COMMANDS = {
     "explain": "files:explain",
     "replay": "files:replay",
     "bank-file": "files:bank_file",
+    "progress": "files:progress",
     "transfer": "evening:transfer",
     "watch": "evening:watch",
     "verify": "evening:verify",

@@ -12,7 +12,7 @@ from gateway.accounting.documents import DocumentKind
 from gateway.accounting.files import CreditorFacts, Document, decode_file, to_records
 from gateway.accounting.jsonlines import LinesRejected
 from gateway.cli import DONE, REFUSED, WAITS
-from gateway.cli.common import actor, as_json, creditor_id, opened_house, plain, say
+from gateway.cli.common import actor, as_json, creditor_id, opened_house, plain, say, say_rows
 from gateway.db.tables import Creditor, InboundFile
 from gateway.domain import reasons
 from gateway.domain.ledger import Rejected
@@ -24,6 +24,7 @@ from gateway.services.creditors import add_creditor
 from gateway.services.house import House
 from gateway.services.ingest import IngestRejected
 from gateway.services.ingest import ingest as ingest_records
+from gateway.services.progress import under_way
 
 PRACTICE_KEY = "practice"
 """Creditor made on the first ``ingest`` of an installation that has none; it takes files of any supplier."""
@@ -121,6 +122,16 @@ def replay(inbound_file_ids: tuple[int, ...], *, as_json: bool) -> None:
                 as_json=as_json,
                 text=lambda r: f"{r['inbound_file']}: will be read again",
             )
+
+
+@click.command()
+@click.option("--creditor", "key", help="Key of the creditor; without it the files of all are shown.")
+@as_json
+def progress(key: str | None, *, as_json: bool) -> None:
+    """Show the files that are being stored or read, or wait for it: stage, per cent of that stage, rows found so far."""
+    with opened_house() as house:
+        rows = under_way(house, None if key is None else [creditor_id(house, key)])
+    say_rows([plain(row) for row in rows], as_json=as_json, empty="no file is being read")
 
 
 def _owner(house: House, key: str | None) -> tuple[int, CreditorFacts]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 import structlog
 
-from gateway.app import create_app, open_house, redis_url
+from gateway.app import MAIN_LANE_PATIENCE, WEB_PATIENCE, create_app, open_house, redis_url
 from gateway.cli.common import as_json, say
 from gateway.config import Settings
 from gateway.db import schema
@@ -27,9 +29,9 @@ def _settled() -> Settings:
     return settings
 
 
-def _opened() -> tuple[Settings, House]:
+def _opened(patience: timedelta | None = None) -> tuple[Settings, House]:
     settings = _settled()
-    return settings, open_house(settings, migrates=False)
+    return settings, open_house(settings, migrates=False, patience=patience)
 
 
 @click.command()
@@ -50,7 +52,7 @@ def web() -> None:
     """Serve panel, API and webhooks (waitress). In production behind a proxy that speaks HTTPS."""
     import waitress  # type: ignore[import-untyped]  # noqa: PLC0415  # needed by this process only
 
-    settings, house = _opened()
+    settings, house = _opened(WEB_PATIENCE)
     app = create_app(house, settings)
     _log.info("web ready", host=settings.host, port=settings.port)
     waitress.serve(
@@ -65,11 +67,17 @@ def web() -> None:
 
 @click.command()
 def worker() -> None:
-    """Do the work: runs, deliveries, reading files. Any number may run; each needs a KRAVPORT_WORKER_NAME of its own."""
-    from gateway.jobs import Desk, Worker  # noqa: PLC0415  # RQ is needed by this process only
+    """Do the work: runs, deliveries, reading files. Any number may run; each needs a KRAVPORT_WORKER_NAME of its own.
 
-    settings, house = _opened()
-    Worker(Desk(house, settings.worker_name), redis_url(settings), settings.poll_seconds).run()
+    Large files are read beside everything else, so that one worker is enough for nobody to wait for them.
+    """
+    from gateway.jobs import Desk, SideLane, Worker  # noqa: PLC0415  # RQ is needed by this process only
+
+    settings, house = _opened(MAIN_LANE_PATIENCE)
+    patient = replace(house, database=Database(settings.effective_database_url))  # a large file waits for its turn
+    side = SideLane(Desk(patient, settings.worker_name, ("large",)), settings.poll_seconds)
+    desk = Desk(house, settings.worker_name, ("main",))
+    Worker(desk, redis_url(settings), settings.poll_seconds, side).run()
 
 
 @click.command()

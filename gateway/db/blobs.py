@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -18,6 +19,9 @@ from gateway.db.tables import Blob, BlobChunk
 from gateway.db.uow import Database
 
 CHUNK_BYTES = 1 << 20
+
+Watch = Callable[[int], None] | None
+"""Is told after each chunk how many bytes were read or stored so far."""
 
 _NEW_BLOB = insert(table_of(Blob)).returning(Blob.id)
 _NEW_CHUNK = insert(table_of(BlobChunk))
@@ -43,13 +47,16 @@ def digest(content: BinaryIO) -> tuple[str, int]:
     return sha256.hexdigest(), size
 
 
-def store(connection: Connection, content: BinaryIO, known: tuple[str, int] | None = None) -> StoredBlob:
+def store(
+    connection: Connection, content: BinaryIO, known: tuple[str, int] | None = None, watch: Watch = None
+) -> StoredBlob:
     """Store a stream inside the caller's transaction.
 
     Args:
         connection: of that transaction.
         content: the stream, at its beginning.
         known: its `digest`, where the caller has it: a large file is then not read twice under the write lock.
+        watch: told after each chunk.
     """
     sha256, size = known or digest(content)
     blob_id = connection.execute(_NEW_BLOB, {"sha256": sha256, "size": size}).scalar_one()
@@ -57,14 +64,17 @@ def store(connection: Connection, content: BinaryIO, known: tuple[str, int] | No
     while chunk := content.read(CHUNK_BYTES):
         connection.execute(_NEW_CHUNK, {"blob_id": blob_id, "number": number, "content": chunk})
         number += 1
+        if watch:
+            watch(min(number * CHUNK_BYTES, size))
     return StoredBlob(blob_id, sha256, size)
 
 
 class _BlobStream(io.RawIOBase):
     """Reads chunk after chunk, each in a transaction of its own, so that a slow reader holds no lock."""
 
-    def __init__(self, database: Database, blob_id: int) -> None:
-        self._database, self._blob_id, self._number, self._rest = database, blob_id, 0, memoryview(b"")
+    def __init__(self, database: Database, blob_id: int, watch: Watch) -> None:
+        self._database, self._blob_id, self._watch = database, blob_id, watch
+        self._number, self._rest, self._position = 0, memoryview(b""), 0
 
     def readable(self) -> bool:
         return True
@@ -73,6 +83,9 @@ class _BlobStream(io.RawIOBase):
         if not self._rest:
             self._rest = memoryview(read_chunk(self._database, self._blob_id, self._number))
             self._number += 1
+            self._position += len(self._rest)
+            if self._watch:
+                self._watch(self._position)
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]
@@ -86,6 +99,6 @@ def read_chunk(database: Database, blob_id: int, number: int) -> bytes:
         return bytes(connection.execute(query).scalar_one_or_none() or b"")
 
 
-def open_blob(database: Database, blob_id: int) -> BinaryIO:
-    """Return a stored blob as a readable binary stream."""
-    return io.BufferedReader(_BlobStream(database, blob_id), buffer_size=CHUNK_BYTES)
+def open_blob(database: Database, blob_id: int, watch: Watch = None) -> BinaryIO:
+    """Return a stored blob as a readable binary stream; *watch* is told after each chunk that was read."""
+    return io.BufferedReader(_BlobStream(database, blob_id, watch), buffer_size=CHUNK_BYTES)

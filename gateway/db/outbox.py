@@ -3,6 +3,7 @@
 pending --lease--> leased --ok------------------> done
    ^                 |--DeliveryError, crash----> pending, later … failed
    |                 |--DeliveryInDoubt---------> in_doubt (a receipt, reading back or a person decides)
+   |                 |--Busy--------------------> pending, a little later; no attempt was made
    `--lease expired--'  (if repeating is safe; else in_doubt; after the fifth dead worker: stopped, a person decides)
 """
 
@@ -12,7 +13,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db.tables import Task
 from gateway.db.uow import Database
-from gateway.errors import DataError, DeliveryError, DeliveryInDoubt
+from gateway.errors import Busy, DataError, DeliveryError, DeliveryInDoubt
 
 LEASE = timedelta(seconds=60)
 """A dead machine's work is taken over after this; a worker that lives renews its lease three times in it."""
@@ -33,6 +34,11 @@ not reach C code, so the renewing thread is the second net: past this it ends th
 RETRY_SECONDS = (5, 30, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Waits between attempts: eleven attempts over 75 hours and a half (P5)."""
 JITTER = 0.1
+BUSY_SECONDS = 3
+"""Wait before books that others work on are tried again: a fraction of what that work may take."""
+LANES = ("main", "large")
+"""Work that may take minutes lies in a lane of its own, which every worker process works at beside the main one: nobody's
+evening, delivery or small file waits behind another creditor's large file."""
 TAKEOVERS_MAX = 5
 """Workers that may die over one task: past this it is the task that kills them, and the next one it kills is missed."""
 
@@ -56,7 +62,14 @@ Handler = Callable[[Leased], None]
 
 
 def promise(
-    connection: Connection, topic: str, ref_id: int, due_at: datetime, *, repeatable: bool, part: str = ""
+    connection: Connection,
+    topic: str,
+    ref_id: int,
+    due_at: datetime,
+    *,
+    repeatable: bool,
+    part: str = "",
+    lane: str = "main",
 ) -> bool:
     """Add a task to the caller's transaction. Promising the same (topic, ref, part) twice is harmless: False then."""
     module = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -66,6 +79,7 @@ def promise(
             topic=topic,
             ref_id=ref_id,
             part=part,
+            lane=lane,
             repeatable=repeatable,
             due_at=due_at,
             state="pending",
@@ -128,19 +142,27 @@ def settle(connection: Connection, topic: str, ref_id: int, state: str, at: date
     )
 
 
-def run_one(database: Database, handlers: Mapping[str, Handler], now: Callable[[], datetime], owner: str) -> bool:
-    """Lease one due task, do it with no transaction open, record the outcome. False if none is due.
+def run_one(
+    database: Database,
+    handlers: Mapping[str, Handler],
+    now: Callable[[], datetime],
+    owner: str,
+    lanes: Sequence[str] = LANES,
+) -> bool:
+    """Lease one due task of *lanes*, do it with no transaction open, record the outcome. False if none is due.
 
     *owner* is this worker's name, the same after a restart, so that `release` finds what its last life left behind.
     Errors that are not ours count as a failed attempt: a bug in one handler must not stop the others, and the row keeps
     its name for a person to see.
     """
-    task = _lease(database, tuple(handlers), now(), owner)
+    task = _lease(database, tuple(handlers), now(), owner, lanes)
     if task is None:
         return False
     try:
         with _renewing(database, task, now):
             handlers[task.topic](task)
+    except Busy as error:
+        _postpone(database, task, str(error), now())
     except DeliveryInDoubt as error:
         _finish(database, task, "in_doubt", str(error), now())
     except DataError as error:
@@ -167,7 +189,7 @@ def release(database: Database, owner: str, now: datetime) -> int:
 def _take_back(database: Database, now: datetime, which: ColumnElement[bool]) -> int:
     count = Task.takeovers + 1
     free = {"lease_until": None, "takeovers": count}
-    with database.write() as connection:
+    with database.write(patiently=True) as connection:
         expired = update(Task).where(Task.state == "leased", which)
         why = f"killed its worker {TAKEOVERS_MAX} times"
         stopped = connection.execute(
@@ -189,14 +211,16 @@ def _due(now: datetime) -> Select[int]:
     return select(Task.id).where(Task.state == "pending", Task.due_at <= now).order_by(Task.due_at, Task.id)
 
 
-def _lease(database: Database, topics: tuple[str, ...], now: datetime, owner: str) -> Leased | None:
+def _lease(
+    database: Database, topics: tuple[str, ...], now: datetime, owner: str, lanes: Sequence[str] = LANES
+) -> Leased | None:
+    mine = _due(now).where(Task.topic.in_(topics), Task.lane.in_(lanes)).limit(1)
     with database.read() as connection:
         # A look before the write lock is taken: an idle worker must not queue behind a long evening on SQLite.
-        if connection.execute(_due(now).where(Task.topic.in_(topics)).limit(1)).one_or_none() is None:
+        if connection.execute(mine).one_or_none() is None:
             return None
-    with database.write() as connection:
-        pick = _due(now).where(Task.topic.in_(topics)).limit(1).with_for_update(skip_locked=True)
-        task_id = connection.execute(pick).scalar_one_or_none()
+    with database.write(patiently=True) as connection:
+        task_id = connection.execute(mine.with_for_update(skip_locked=True)).scalar_one_or_none()
         if task_id is None:
             return None
         row = connection.execute(
@@ -217,7 +241,7 @@ def _renewing(database: Database, task: Leased, now: Callable[[], datetime]) -> 
         while not over.wait(LEASE.total_seconds() / 3):
             if time.monotonic() > deadline:
                 os._exit(75)
-            with suppress(SQLAlchemyError), database.write() as connection:
+            with suppress(SQLAlchemyError), database.write(patiently=True) as connection:
                 connection.execute(_held(task).values(lease_until=now() + LEASE))
 
     thread = threading.Thread(target=renew, name=f"lease-{task.id}", daemon=True)
@@ -229,12 +253,19 @@ def _renewing(database: Database, task: Leased, now: Callable[[], datetime]) -> 
         thread.join()
 
 
+def _postpone(database: Database, task: Leased, error: str, now: datetime) -> None:
+    """Let the task wait for whoever is at work. Only its holder takes the attempt back, so the token stays its own."""
+    later = {"due_at": now + timedelta(seconds=BUSY_SECONDS), "attempts": Task.attempts - 1}
+    with database.write(patiently=True) as connection:
+        connection.execute(_held(task).values(state="pending", lease_until=None, last_error=error[:2000], **later))
+
+
 def _retry(database: Database, task: Leased, error: str, now: datetime) -> None:
     if task.attempts > len(RETRY_SECONDS):
         _finish(database, task, "failed", error, now)
         return
     wait = RETRY_SECONDS[task.attempts - 1] * random.uniform(1, 1 + JITTER)  # noqa: S311  # spreads load, guards nothing
-    with database.write() as connection:
+    with database.write(patiently=True) as connection:
         connection.execute(
             _held(task).values(
                 state="pending", due_at=now + timedelta(seconds=wait), lease_until=None, last_error=error[:2000]
@@ -243,7 +274,7 @@ def _retry(database: Database, task: Leased, error: str, now: datetime) -> None:
 
 
 def _finish(database: Database, task: Leased, state: str, error: str, now: datetime) -> None:
-    with database.write() as connection:
+    with database.write(patiently=True) as connection:
         connection.execute(_held(task).values(state=state, finished_at=now, lease_until=None, last_error=error[:2000]))
 
 

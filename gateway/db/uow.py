@@ -10,12 +10,16 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from gateway.errors import Busy
 
 R = TypeVar("R")
 
@@ -23,6 +27,8 @@ TOGETHER_MAX = 64
 """Works that share one transaction: past this the commit's part in the cost of each is nothing any more."""
 SQLITE_BUSY_SECONDS = 60
 """How long a writer waits for the write lock: longer than the longest evening of the embedded default takes."""
+_LOCK_NOT_AVAILABLE = "55P03"
+"""PostgreSQL's word for a lock that was waited for in vain."""
 
 
 class _Work(Generic[R]):
@@ -47,20 +53,36 @@ class Database:
 
     Args:
         url: ``sqlite:///path/to/file`` or ``postgresql://user@host/name`` (psycopg 3).
+        patience: how long a transaction waits for a row that another one holds, before it is undone and `Busy` is
+            raised; by default until that one ends, which for a payment file of a million may take minutes. SQLite, with
+            its one writer, always waits its `SQLITE_BUSY_SECONDS`.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: timedelta | None = None) -> None:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
-        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url, patience)
         self._works: deque[_Work[Any]] = deque()
         self._turn = threading.Lock()
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Open the transaction of a service function; commit at the end, roll back on any exception."""
-        with self.engine.connect().execution_options(kravport_writes=True) as connection, connection.begin():
-            yield connection
+    def write(self, *, patiently: bool = False) -> Iterator[Connection]:
+        """Open the transaction of a service function; commit at the end, roll back on any exception.
+
+        *patiently*: for what must be recorded although others hold the rows, because it has happened.
+
+        Raises:
+            Busy: others held a row for longer than this database's patience.
+        """
+        try:
+            with self.engine.connect().execution_options(kravport_writes=True) as connection, connection.begin():
+                if patiently and not self.is_sqlite:
+                    connection.exec_driver_sql("set local lock_timeout = 0")
+                yield connection
+        except OperationalError as error:
+            if getattr(error.orig, "sqlstate", "") == _LOCK_NOT_AVAILABLE:
+                raise Busy("these books are being worked on; nothing was changed") from error
+            raise
 
     def write_together(self, work: Callable[[Connection], R]) -> R:
         """Run *work* in a transaction and return its result after the commit; threads that come at once share one.
@@ -149,8 +171,17 @@ def _sqlite_engine(url: str) -> Engine:
     return engine
 
 
-def _postgres_engine(url: str) -> Engine:
+def _postgres_engine(url: str, patience: timedelta | None) -> Engine:
     plain = url.replace("postgres://", "postgresql://", 1)
     if plain.startswith("postgresql://"):
         plain = plain.replace("postgresql://", "postgresql+psycopg://", 1)
-    return create_engine(plain, pool_pre_ping=True, pool_size=10, max_overflow=10)
+    engine = create_engine(plain, pool_pre_ping=True, pool_size=10, max_overflow=10)
+    if patience is not None:
+        milliseconds = patience // timedelta(milliseconds=1)
+
+        @event.listens_for(engine, "connect")
+        def _configure(connection: Any, _record: ConnectionPoolEntry) -> None:
+            connection.execute(f"set lock_timeout = {milliseconds}")
+            connection.commit()
+
+    return engine

@@ -21,6 +21,7 @@ from gateway.formats.autogiro_layout import (
     OUT,
     PAYMENT,
     PAYMENT_UNIT,
+    SPECIFICATION,
     FileEnd,
     FileStart,
     OldFileEnd,
@@ -51,7 +52,7 @@ class AutogiroReader(FixedWidthReader):
     """What the three kinds of file share: TK01 to TK09, perhaps several times, around records of TK82 and TK32."""
 
     start: ClassVar[type[FileStart | OldFileStart]]
-    end: ClassVar[type]
+    content: ClassVar[str]
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream)
@@ -106,6 +107,8 @@ class AutogiroReader(FixedWidthReader):
         self._is_open = self._is_started = True
         self._begin()
         start = self._decoded(self.start, line)
+        if start and start.content != self.content:
+            self._fault("begins a file of another kind", field="content", value=start.content)
         if start:
             self._bankgiro = _giro(start.bankgiro)
             created = start.created if isinstance(start, FileStart) else f"{start.written:%Y%m%d}"
@@ -208,7 +211,7 @@ class AutogiroOldReader(_SpecificationReader):
     """
 
     format = "autogiro_old"
-    start, end = OldFileStart, OldFileEnd
+    start, content = OldFileStart, ""
     executed = frozenset(" 0")
 
     def _begin(self) -> None:
@@ -247,7 +250,7 @@ class AutogiroNewReader(_SpecificationReader):
     """The payments of a specification in the new layout, as a `PaymentStream`: sections that state what was executed."""
 
     format = "autogiro_new"
-    start, end = FileStart, FileEnd
+    start, content = FileStart, SPECIFICATION
     executed = frozenset("0")
 
     def _begin(self) -> None:

@@ -15,6 +15,8 @@ WIDTH = 80
 DAY = "%Y%m%d"
 IN, OUT = "82", "32"
 """TK82 debits the payer for the creditor; TK32 pays out to the payer."""
+SPECIFICATION, REJECTIONS, OLD_REJECTIONS = "BET. SPEC & STOPP TK", "AVVISADE BET UPPDR", "FELLISTA REG.KONTRL"
+"""What TK01 says the file holds; the specification of the old layout says nothing."""
 
 
 @record(length=WIDTH)

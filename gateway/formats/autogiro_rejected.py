@@ -15,9 +15,11 @@ from gateway.domain.exchange import Direction, Payment
 from gateway.formats.autogiro import CURRENCY, REFERENCE_COLUMNS, AutogiroReader
 from gateway.formats.autogiro_layout import (
     IN,
+    OLD_REJECTIONS,
     OUT,
     REJECTED,
     REJECTED_UNIT,
+    REJECTIONS,
     FileStart,
     OldFileStart,
     PaymentRecord,
@@ -59,6 +61,7 @@ class AutogiroRejectedReader(AutogiroReader):
     format = "autogiro_rejected"
     units = scanner(REJECTED_UNIT)
     start: ClassVar[type[FileStart | OldFileStart]] = FileStart
+    content = REJECTIONS
 
     def _begin(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -130,3 +133,4 @@ class AutogiroOldRejectedReader(AutogiroRejectedReader):
 
     format = "autogiro_rejected_old"
     start = OldFileStart
+    content = OLD_REJECTIONS

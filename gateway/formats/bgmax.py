@@ -64,7 +64,8 @@ class BgMaxReader(FixedWidthReader):
         if not self._section or self._is_ended:
             return None
         waited = tuple(self._flush())
-        return chain(waited, self._made(columns, count))
+        payments = self._made(columns, count)
+        return chain(waited, payments) if waited else payments
 
     def _made(self, columns: Sequence[Sequence[str]], count: int, deduction: str | None = None) -> Iterable[Payment]:
         """Count payments into the section and return them; *deduction* is the code of a TK21."""
@@ -72,7 +73,7 @@ class BgMaxReader(FixedWidthReader):
         minors = list(map(int, columns[2]))
         self._section.add(count, sum(minors), is_deduction=deduction is not None)
         self._counts["20" if deduction is None else "21"] += count
-        self._counts["22"] += sum(extras.count("\n") for extras in columns[5] if extras)
+        self._counts["22"] += sum(1 for text in columns[5] if text for line in text.split("\n") if line[:2] in _EXTRAS)
         first = self._audit.transactions + 1
         self._audit.transactions += count
         return made(columns, minors, first, self._section, self._audit, why_not=self._why_not, deduction=deduction)
@@ -154,15 +155,13 @@ class BgMaxReader(FixedWidthReader):
         if not pending:
             if not self._is_damaged:
                 self._fault("belongs to no payment (TK20, TK21)", value=line)
-        elif kind in _EXTRAS:
-            pending.extras.append(line)
-        elif kind == "25":
-            pending.texts.append(line)
+        elif kind in _EXTRAS or kind == "25":
+            pending.details.append(line)
         elif _PAYER_RECORDS[kind] in pending.payer:
             self._audit.warn("file.unknown_record", self._place(), line)
         elif self._decoded(_PAYER_RECORDS[kind], line):
             pending.payer[_PAYER_RECORDS[kind]] = line
-        if pending and len(pending.extras) + len(pending.texts) > MAX_LINES:
+        if pending and len(pending.details) > MAX_LINES:
             self._audit.quarantine("file.invalid", self._place(), reason="has more records than any payment")
 
     def _flush(self) -> Iterable[Payment]:

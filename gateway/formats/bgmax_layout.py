@@ -188,9 +188,9 @@ RECORDS = (
 MONEY_FIELDS = ("payer_bankgiro", "reference", "amount_minor", "reference_code", "serial")
 MONEY = pattern(PaymentRecord, *MONEY_FIELDS)
 PAYER = (
-    (PayerName, pattern(PayerName, "name", "more_name")),
+    (PayerName, pattern(PayerName, spans=[("names", "name", "more_name")])),
     (PayerAddress, pattern(PayerAddress, "street", "postcode")),
-    (PayerCity, pattern(PayerCity, "city", span=("abroad", "country", "country_code"))),
+    (PayerCity, pattern(PayerCity, spans=[("city_and_country", "city", "country_code")])),
     (PayerNumber, pattern(PayerNumber, "organisation_number")),
 )
 """The records that may follow a payment, once each, and the columns of a unit that come from them."""
@@ -198,8 +198,8 @@ PAYER = (
 UNIT = (
     MONEY
     + END_OF_LINE
-    + f"(?P<extras>(?:2[23].{{0,78}}+{END_OF_LINE}){{0,90}}+)(?P<texts>(?:25.{{0,78}}+{END_OF_LINE}){{0,90}}+)"
+    + f"(?P<details>(?:2[235].{{0,78}}+{END_OF_LINE}){{0,180}}+)"
     + "".join(f"(?:{columns}{END_OF_LINE})?+" for _, columns in PAYER)
     + "(?=2[01]|15)"
 )
-"""A payment with all that belongs to it, in the order of the manual."""
+"""A payment with all that belongs to it; *details* are extra references and free texts, line by line."""

@@ -26,6 +26,7 @@ from gateway.formats.record import decode, pattern
 
 DEDUCTIONS = {"0": "full", "1": "partial", "2": "final"}
 _IS_VALID = {"2": "ocr", "4": "ocr"}  # what the bank found; of any other code the bank says that it is no OCR number
+NAME_WIDTH = 35
 _NO_SERIAL = "0" * 12
 _EMPTY = repeat("")
 _CREDIT, _DEBIT = Direction.CREDIT, Direction.DEBIT  # reading a member of an Enum is a call
@@ -63,8 +64,7 @@ class Gathered:
 
     def __init__(self, kind: type[PaymentRecord | DeductionRecord], line: str) -> None:
         self.kind, self.line = kind, line
-        self.extras: list[str] = []
-        self.texts: list[str] = []
+        self.details: list[str] = []
         self.payer: dict[type, str] = {}
 
     @property
@@ -74,7 +74,7 @@ class Gathered:
 
     def columns(self) -> list[tuple[str, ...]]:
         """Return what the fast path would have, for one payment."""
-        texts = [*_groups(self.kind, self.line), _block(self.extras), _block(self.texts)]
+        texts = [*_groups(self.kind, self.line), "".join([f"{line}\n" for line in self.details])]
         for kind, _ in PAYER:
             texts += _groups(kind, self.payer[kind]) if kind in self.payer else [""] * _COLUMNS[kind].groups
         return [(text,) for text in texts]
@@ -84,10 +84,6 @@ def _groups(kind: type, line: str) -> tuple[str, ...]:
     found = _COLUMNS[kind].match(line)
     assert found, "the record was decoded before"
     return found.groups()
-
-
-def _block(lines: Iterable[str]) -> str:
-    return "".join([f"{line}\n" for line in lines])
 
 
 def made(
@@ -104,21 +100,21 @@ def made(
 
     *deduction* is the code of a TK21: they take money off then. Extra references that cannot be read are findings.
     """
-    payers, raws, _, codes, raw_serials, extras, texts, names, more_names, *address, numbers = columns
+    payers, raws, _, codes, raw_serials, details, names, *address, numbers = columns
     serials = _serials(raw_serials)
     values: Sequence[str] = list(map(str.strip, raws, repeat(" ")))
     kinds: Iterable[str] = map(_IS_VALID.get, codes, _EMPTY) if deduction is None else repeat("credit_note")
     references: Iterable[tuple[Reference, ...]] = repeat(())
     joined: Iterable[str] = _EMPTY
-    if any(extras) or any(texts):
-        rows = zip(raws, values, kinds, minors, extras, texts, range(first, first + len(minors)), strict=False)
+    if any(details):
+        rows = zip(raws, values, kinds, minors, details, range(first, first + len(minors)), strict=False)
         parts = [_references(audit, *row) for row in rows]
         values, kinds, references, joined = zip(*parts, strict=True)
     is_credit, day = deduction is None, section.day
     return map(_new, repeat(Payment), zip(
         range(first, first + len(minors)), minors, repeat(section.currency), repeat(_CREDIT if is_credit else _DEBIT),
         repeat(False), repeat("BOOK"), repeat(not why_not), repeat(why_not), values, raws, references, repeat(day),
-        repeat(day), _names(names, more_names), _bankgiros(payers), repeat(section.account), serials,
+        repeat(day), _names(names), _bankgiros(payers), repeat(section.account), serials,
         joined, _keys(section, serials, payers, raws, minors), _EMPTY, _EMPTY, _EMPTY, repeat(None), _EMPTY, kinds,
         repeat(section.statement_reference), repeat(None), repeat(0), repeat(DEDUCTIONS.get(deduction or "", "")),
         _numbers(numbers), _addresses(*address),
@@ -126,16 +122,17 @@ def made(
 
 
 def _references(
-    audit: Audit, raw: str, value: str, kind: str, minor: int, extras: str, texts: str, position: int
+    audit: Audit, raw: str, value: str, kind: str, minor: int, details: str, position: int
 ) -> tuple[str, str, tuple[Reference, ...], str]:
     """Return reference, its kind, all references and text; the last two are empty where one reference says it all."""
-    if not extras and not texts:
+    if not details:
         return value, kind, (), ""
+    lines = details.split("\n")[:-1]
     found = [Reference(raw, value, kind)] if value else []
-    more = [_extra(line, audit, position) for line in extras.split("\n")[:-1]]
+    more = [_extra(line, audit, position) for line in lines if not line.startswith("25")]
     found += _divided([reference for reference in more if reference], minor, audit, position)
     first = found[0] if found else Reference(raw, value, kind)
-    parts = [line.ljust(WIDTH)[2:52] for line in texts.split("\n")[:-1]]
+    parts = [line.ljust(WIDTH)[2:52] for line in lines if line.startswith("25")]
     found += [Reference(part, part.strip(), "text") for part in parts if part.strip()]
     return first.value, first.kind, tuple(found), " ".join(part.strip() for part in parts if part.strip())
 
@@ -197,10 +194,12 @@ def _serials(column: Sequence[str]) -> Sequence[str]:
     return column
 
 
-def _names(names: Sequence[str], more_names: Sequence[str]) -> Iterable[str]:
-    if "".join(more_names).strip():
-        return [f"{name.strip()} {more.strip()}".strip() for name, more in zip(names, more_names, strict=True)]
-    return map(str.strip, names)
+def _names(column: Sequence[str]) -> Iterable[str]:
+    """Return name and extra name, each of 35 columns, as one text."""
+    names = list(map(str.strip, column))
+    if len(max(names, key=len)) <= NAME_WIDTH and "" not in names:
+        return names
+    return [f"{text[:NAME_WIDTH].strip()} {text[NAME_WIDTH:].strip()}".strip() for text in column]
 
 
 def _numbers(column: Sequence[str]) -> Iterable[str]:
@@ -210,17 +209,17 @@ def _numbers(column: Sequence[str]) -> Iterable[str]:
     return [number.strip().removeprefix("00") if number.strip("0 ") else "" for number in column]
 
 
-def _addresses(
-    streets: Sequence[str], postcodes: Sequence[str], cities: Sequence[str], abroad: Sequence[str]
-) -> Iterable[str]:
-    """Return the lines of each address."""
+def _addresses(streets: Sequence[str], postcodes: Sequence[str], cities: Sequence[str]) -> Iterable[str]:
+    """Return the lines of each address; *cities* have the country and its code behind the city."""
     if not any(streets) and not any(cities):
         return _EMPTY
     lines, codes, towns = (list(map(str.strip, column)) for column in (streets, postcodes, cities))
-    rows = zip(lines, codes, towns, strict=True)
-    if all(lines) and all(codes) and all(towns) and not "".join(abroad).strip():
-        return [f"{line}\n{code} {town}" for line, code, town in rows]
-    return [
-        "\n".join(filter(None, (line, f"{code} {town}".strip(), f"{land[:35].strip()} {land[35:].strip()}".strip())))
-        for (line, code, town), land in zip(rows, abroad, strict=True)
-    ]
+    if all(lines) and all(codes) and all(towns) and len(max(towns, key=len)) <= NAME_WIDTH:
+        return [f"{line}\n{code} {town}" for line, code, town in zip(lines, codes, towns, strict=True)]
+    return [_address(*row) for row in zip(lines, codes, cities, strict=True)]
+
+
+def _address(street: str, postcode: str, city: str) -> str:
+    town, country, code = city[:NAME_WIDTH], city[NAME_WIDTH : 2 * NAME_WIDTH], city[2 * NAME_WIDTH :]
+    lines = (street, f"{postcode} {town.strip()}".strip(), f"{country.strip()} {code.strip()}".strip())
+    return "\n".join(filter(None, lines))

@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 from gateway.domain.exchange import Finding, PaymentStream, Severity
 from gateway.errors import FileRefused
 from gateway.formats.autogiro import AutogiroNewReader, AutogiroOldReader
+from gateway.formats.autogiro_layout import OLD_REJECTIONS, REJECTIONS, SPECIFICATION
 from gateway.formats.autogiro_rejected import AutogiroOldRejectedReader, AutogiroRejectedReader
 from gateway.formats.bgmax import BgMaxReader
 from gateway.formats.camt import CamtReader
@@ -49,10 +50,10 @@ _FIXED = (
 )
 _READ = (
     (re.compile(rb"01BGMAX"), "bgmax"),
-    (re.compile(rb"01AUTOGIRO[^\r\n]{0,60}BET\. SPEC & STOPP TK"), "autogiro_new"),
-    (re.compile(rb"01AUTOGIRO[^\r\n]{0,60}AVVISADE BET UPPDR"), "autogiro_rejected"),
+    (re.compile(rb"01AUTOGIRO[^\r\n]{0,60}" + re.escape(SPECIFICATION.encode())), "autogiro_new"),
+    (re.compile(rb"01AUTOGIRO[^\r\n]{0,60}" + re.escape(REJECTIONS.encode())), "autogiro_rejected"),
     (re.compile(rb"01\d{8}AUTOGIRO9900[ \t]{20}"), "autogiro_old"),
-    (re.compile(rb"01\d{8}AUTOGIRO9900FELLISTA REG\.KONTRL"), "autogiro_rejected_old"),
+    (re.compile(rb"01\d{8}AUTOGIRO9900" + re.escape(OLD_REJECTIONS.encode())), "autogiro_rejected_old"),
     (re.compile(rb"0\d{10}[^\r\n]{12,79} *[\r\n]*(?:[35S][\d ]{14}\d{12}|9\d{34})"), "ktl"),
 )
 """How files begin that have a reader of their own name. KTL has no name in it: row 0 and the figures of the row behind it."""

@@ -108,6 +108,11 @@ class Segments:
             text = _CONTROL.sub(" ", text)
         return self._parsed(text), end + 1
 
+    @property
+    def line(self) -> int:
+        """The line of the file on which the segment read last begins; 0 where that is not known."""
+        return self._lines.at(self.start)
+
     def place(self, field: str = "", *, number: int = 0, start: int = -1) -> str:
         """Say where the segment read last stands, or the one with *number* and *start*."""
         line = self._lines.at(self.start if start < 0 else start)

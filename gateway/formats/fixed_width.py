@@ -88,12 +88,16 @@ class FixedWidthReader(ABC):
             FileQuarantined: damaged, cut short, or its control totals do not agree.
             FileRefused: not a file of this format after all.
         """
+        return chain.from_iterable(self._runs())  # no frame of ours is entered for each payment
+
+    def _runs(self) -> Iterator[Iterable[Payment]]:
+        """Yield the payments of one run of units or of one line after the other; each must be used up before the next."""
         held = ""
         for text in chain(self._pieces(), ("",)):
             held = yield from self._read_piece(held + text, len(held), is_last=not text)
         if self.ends_whole and 0 < len(self._last) < self.width:
             self._audit.block("file.truncated", f"line {self._lines_before}", self._last)
-        yield from self._finish()
+        yield self._finish()
         self._audit.close()
 
     # --- what a reader implements ---
@@ -121,30 +125,20 @@ class FixedWidthReader(ABC):
     # --- pieces ---
 
     def _pieces(self) -> Iterator[str]:
-        """Yield the file in pieces; one that is not ISO-8859-1 but UTF-8 as what it was before somebody encoded it anew.
-
-        Text of our languages in ISO-8859-1 is not UTF-8 by chance: each letter beyond ASCII would need its like behind it.
-        """
+        """Yield the file in pieces, as its sender wrote them."""
         for text in pieces(self._stream, self.width):
-            if text.isascii():
-                yield text
-                continue
-            try:
-                recoded = text.encode("latin-1").decode()
-            except UnicodeDecodeError:
-                yield text
-            else:
-                self._is_recoded = True
-                yield recoded
+            before = recoded(text)
+            self._is_recoded |= before is not None
+            yield text if before is None else before
 
-    def _read_piece(self, text: str, seen: int, *, is_last: bool) -> Generator[Payment, None, str]:
+    def _read_piece(self, text: str, seen: int, *, is_last: bool) -> Generator[Iterable[Payment], None, str]:
         """Read *text*, of which *seen* characters were held back before; return the lines at its end to hold back."""
         self._text, self._counted, held = text, (0, self._lines_before + 1), ""
         if text[-1:] not in {"", "\n"}:
             text = self._last_line(text)
         self._look_for_oddities(text, seen)
         if "\t" in text or "\x1a" in text:  # a tab shifts the columns behind it; an end-of-file mark is no text
-            yield from self._read_lines(0, len(text))
+            yield self._read_lines(0, len(text))
         else:
             flat = self.units.split(text)
             lines = flat[self.units.groups :: self.units.groups + 1]
@@ -174,7 +168,7 @@ class FixedWidthReader(ABC):
             self._audit.warn("file.encoding", self._place(), encoding="ISO-8859-1")
         self._counted = (0, self._lines_before + 1)  # lines are numbered from the start of the piece again
 
-    def _read_units(self, flat: Sequence[str | None], lines: Sequence[str | None]) -> Iterator[Payment]:
+    def _read_units(self, flat: Sequence[str | None], lines: Sequence[str | None]) -> Iterator[Iterable[Payment]]:
         """Read runs of units, each as columns, and the *lines* between them.
 
         *flat* is what ``split`` gives: for each match the nothing before it, then its groups. Columns are strides of it,
@@ -193,11 +187,11 @@ class FixedWidthReader(ABC):
                     first, self._unit = self._here(), number
                     behind, self._unit = self._here(), None
                     payments = self._read_lines(first, behind)
-                yield from payments
+                yield payments
             line = lines[number] if number < stop else None
             if line:
                 self._unit = number
-                yield from self._read_line(line[:-1])
+                yield self._read_line(line[:-1])
             start = number + 1
 
     def _read_lines(self, start: int, stop: int) -> Iterator[Payment]:
@@ -261,9 +255,11 @@ class FixedWidthReader(ABC):
 
 def _whole_column(column: Sequence[str | None]) -> Sequence[str]:
     """Return a column with nothing in place of records that a unit does not have."""
-    if None in column:
-        return [text or "" for text in column]
-    return cast("Sequence[str]", column)
+    if all(column):  # much quicker than looking for None, which is compared with every text
+        return cast("Sequence[str]", column)
+    if not any(column):
+        return [""] * len(column)
+    return [text or "" for text in column]
 
 
 def _loose_end(lines: list[str | None]) -> str:
@@ -272,6 +268,19 @@ def _loose_end(lines: list[str | None]) -> str:
     held = "".join(filter(None, lines[-number:])) if number else ""
     del lines[len(lines) - number :]
     return held
+
+
+def recoded(text: str) -> str | None:
+    """Return *text*, read as ISO-8859-1, as what it was before somebody encoded it anew in UTF-8; None if nobody did.
+
+    Text of our languages in ISO-8859-1 is not UTF-8 by chance: each letter beyond ASCII would need its like behind it.
+    """
+    if text.isascii():
+        return None
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def pieces(stream: BinaryIO, width: int) -> Iterator[str]:

@@ -71,7 +71,7 @@ RECORDS = (BatchStart, Transaction, BatchEnd)
 COLUMNS = pattern(
     Transaction,
     "record_type", "account", "booking_date", "payment_date", "archive_id", "reference", "payer_name", "amount_minor",
-    "correction", "return_code", span=("identity", "record_type", "reference"),
+    "correction", "return_code", spans=[("identity", "record_type", "reference")],
 )  # fmt: skip
 UNIT = COLUMNS + END_OF_LINE
 """One payment is one record, so nothing has to follow it."""

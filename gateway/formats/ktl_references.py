@@ -1,4 +1,4 @@
-"""Finds wrong check digits in many Finnish reference numbers at once: a million take 50 milliseconds instead of seconds.
+"""Finds wrong check digits in many Finnish reference numbers at once: a fiftieth of the time of one after the other.
 
 The digits that stand in one place of all references are one text, a stride of them joined. Weighed and taken modulo 10
 they are bytes of at most 9, so the twenty places add up to less than 256: their sum as one huge number has no carry from

@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import chain, compress, repeat
-from operator import itemgetter
 from typing import BinaryIO, NamedTuple
 
 from gateway.domain.exchange import Direction, Payment
@@ -41,7 +40,6 @@ _KID = re.compile(r"[0-9]{1,24}[0-9-]")
 _columns_of = re.compile(TRANSACTION).fullmatch
 _new = tuple.__new__  # a named tuple's own constructor is a Python function and takes four times as long
 _CREDIT, _DEBIT = Direction.CREDIT, Direction.DEBIT  # reading a member of an Enum is a call
-_lump_sum = itemgetter(slice(16))  # settlement date, centre, day code, partial settlement, serial number
 _EMPTY, _KIND = repeat(""), repeat("kid")
 
 
@@ -80,27 +78,29 @@ class OcrGiroReader(FixedWidthReader):
     # --- the fast path ---
 
     def _take(self, columns: Sequence[Sequence[str]], count: int) -> Iterable[Payment] | None:
-        kinds, _, identities, raw_days, signs, amounts, raw_kids, archives, order_days, payers = columns
-        if self._service != SERVICE or self._is_ended or not self._know({*raw_days, *order_days}):
+        _, _, identities, lump_sums, signs, amounts, raw_kids, archives, order_days, payers = columns
+        sums, days = {*lump_sums}, self._days
+        if self._service != SERVICE or self._is_ended or not self._know({text[:6] for text in sums}.union(order_days)):
             return None
         waited = tuple(self._flush())
-        first, account, days = self._audit.transactions + 1, self._account, self._days
+        first, account = self._audit.transactions + 1, self._account
         minors = list(map(int, amounts))
         directions = self._count_in(count, minors, signs)
-        kids = [raw.strip(" ") for raw in raw_kids]
+        kids = list(map(str.strip, raw_kids, repeat(" ")))
         self._check_shape(kids, first)
-        dates = list(map(days.__getitem__, raw_days))
-        for day in {*dates}:
+        settled = {text: days[text[:6]] for text in sums}
+        for day in settled.values():
             self._see_day(day)
-        start = f"ocr:{account}:"
-        keys = [f"{start}{a}{b}{c}" for a, b, c in zip(kinds, archives, identities, strict=True)]
-        return chain(waited, map(_new, repeat(Payment), zip(
+        dates = [*map(settled.__getitem__, lump_sums)] if len(sums) > 1 else [*settled.values()] * count
+        payments = map(_new, repeat(Payment), zip(
             range(first, first + count), minors, repeat(CURRENCY), directions, repeat(False), repeat("BOOK"),
             repeat(True), _EMPTY, kids, raw_kids, repeat(()), dates, dates, _EMPTY, _all_known(payers, 11),
-            repeat(account), _all_known(archives, 9), _EMPTY, keys, _EMPTY, _EMPTY, _EMPTY, repeat(None), _EMPTY,
-            _KIND if all(kids) else ["kid" if kid else "" for kid in kids], map(_lump_sum, identities),
+            repeat(account), _all_known(archives, 9), _EMPTY,
+            map(f"ocr:{account}:".__add__, map(str.__add__, archives, identities)), _EMPTY, _EMPTY, _EMPTY, repeat(None),
+            _EMPTY, _KIND if all(kids) else ["kid" if kid else "" for kid in kids], lump_sums,
             map(days.__getitem__, order_days), repeat(0), _EMPTY, _EMPTY, _EMPTY,
-        )))  # fmt: skip
+        ))  # fmt: skip
+        return chain(waited, payments) if waited else payments
 
     def _know(self, raw_days: set[str]) -> bool:
         """Return whether all these dates exist, and remember them. A file has many payments but few days."""
@@ -250,10 +250,10 @@ class OcrGiroReader(FixedWidthReader):
     def _payment(self, pending: _Open, first: AmountItem1, second: AmountItem2, *, is_credit: bool) -> Payment:
         columns = _columns_of(f"{pending.line}\n{pending.second_line}\n")
         assert columns
-        kind, archive, identity = columns["transaction_type"], columns["archive_reference"], columns["identity"]
+        kind, archive = columns["kind"], columns["archive_reference"]
         position, raw, kid = self._audit.transactions, columns["kid"], columns["kid"].strip(" ")
         self._check_shape([kid], position)
-        key = f"ocr:{self._account}:{kind}{archive}{identity}"
+        key = f"ocr:{self._account}:{archive}{columns['identity']}"
         day, posts = first.settlement_date, kind in ORDINARY
         return Payment(
             position, first.amount_minor, CURRENCY, _CREDIT if is_credit else _DEBIT,
@@ -262,7 +262,7 @@ class OcrGiroReader(FixedWidthReader):
             reference=kid, reference_raw=raw, reference_kind="kid" if kid else "",
             booking_date=day, value_date=day, order_date=second.order_date,
             payer_account=_known(columns["payer_account"]), account=self._account, bank_reference=_known(archive),
-            statement_reference=_lump_sum(identity), text=pending.text, key=key,
+            statement_reference=columns["lump_sum"], text=pending.text, key=key if posts else f"{key}:{kind}",
         )  # fmt: skip
 
     # --- control totals ---

@@ -130,21 +130,23 @@ RECORDS = (
     TransmissionStart, AssignmentStart, AmountItem1, AmountItem2, AmountItem3, AssignmentEnd, TransmissionEnd
 )  # fmt: skip
 
-TRANSACTION = (
-    pattern(
-        AmountItem1,
-        "transaction_type", "transaction_number", "settlement_date", "sign", "amount_minor", "kid",
-        span=("identity", "settlement_date", "kid"),
-    )
-    + END_OF_LINE
-    + pattern(
-        AmountItem2,
-        "archive_reference", "order_date", "payer_account",
-        backreference={"transaction_number": "transaction_number", "transaction_type": "transaction_type"},
-    )
-    + END_OF_LINE
-)  # fmt: skip
-"""Matches amount items 1 and 2 of one transaction, which is all there is of most."""
 
-UNIT = "(?=NY091[0-7])" + TRANSACTION + "(?=NY09..(?:30|88))"
+def _transaction(kind: str, same_kind: str) -> str:
+    """Return the pattern of amount items 1 and 2, which is all there is of most transactions.
+
+    *kind* matches the transaction type, *same_kind* repeats it; *lump_sum* of the groups goes from the settlement date on.
+    """
+    first = pattern(
+        AmountItem1, "transaction_number", "sign", "amount_minor", "kid", narrowed={"transaction_type": kind},
+        spans=[("identity", "settlement_date", "kid"), ("lump_sum", "settlement_date", "lump_sum")],
+    )  # fmt: skip
+    second = pattern(
+        AmountItem2, "archive_reference", "order_date", "payer_account",
+        narrowed={"transaction_type": same_kind, "transaction_number": "(?P=transaction_number)"},
+    )  # fmt: skip
+    return first + END_OF_LINE + second + END_OF_LINE
+
+
+TRANSACTION = _transaction("(?P<kind>[0-9]{2})", "(?P=kind)")
+UNIT = _transaction("1(?P<kind>[0-7])", "1(?P=kind)") + "(?=NY09..(?:30|88))"
 """A transaction with bank money behind it and no free text."""

@@ -259,27 +259,32 @@ def encode(record: object) -> str:
 def pattern(
     cls: type,
     *wanted: str,
-    backreference: Mapping[str, str] | None = None,
-    span: tuple[str, str, str] | None = None,
+    narrowed: Mapping[str, str] | None = None,
+    spans: Iterable[tuple[str, str, str]] = (),
 ) -> str:
     """Return a regular expression for a line of *cls*, with the *wanted* fields as named groups.
 
-    For readers that must go through a million lines. *backreference* maps a field to the group (of an earlier record in
-    a longer expression) whose text it must repeat. *span* names a group that takes the columns between two fields, both
-    included, as one text. It matches raw text: dates may still not exist in the calendar. Blanks at the end of the line
-    may be missing, as mail gateways trim them; the open ends are possessive, so that no line is tried twice.
+    For readers that must go through a million lines. It matches raw text: dates may still not exist in the calendar.
+    Blanks at the end of the line may be missing, as mail gateways trim them; the open ends are possessive, so that no
+    line is tried twice.
+
+    Args:
+        cls: a record.
+        wanted: fields.
+        narrowed: a stricter pattern for a field, such as a back-reference to a group of an earlier record.
+        spans: (group, first field, last field): a group that takes the columns from first to last as one text.
     """
-    repeated, (group, first, last) = backreference or {}, span or ("", "", "")
-    unknown = {*wanted, *repeated, *filter(None, (first, last))} - {name for name, _ in columns(cls)}
+    narrow, spans = narrowed or {}, tuple(spans)
+    unknown = {*wanted, *narrow, *(name for _, *ends in spans for name in ends)} - {name for name, _ in columns(cls)}
     if unknown:
         raise TypeError(f"{cls.__name__} has no {sorted(unknown)}")
     trimmed = _may_be_trimmed(cls)
     parts = []
     for name, column in columns(cls):
-        shape = f".{{0,{column.width}}}+" if name in trimmed else column.pattern
-        shape = f"(?P={repeated[name]})" if name in repeated else shape
-        shape = f"(?P<{name}>{shape})" if name in wanted else shape
-        parts.append((f"(?P<{group}>" if name == first else "") + shape + (")" if name == last else ""))
+        shape = narrow.get(name, f".{{0,{column.width}}}+" if name in trimmed else column.pattern)
+        parts += [f"(?P<{group}>" for group, first, _ in spans if first == name]
+        parts.append(f"(?P<{name}>{shape})" if name in wanted else shape)
+        parts += [")" for _, _, last in spans if last == name]
     return "".join(parts)
 
 
@@ -297,6 +302,11 @@ def day_of(cls: type, field: str, raw: str) -> date | None:
     """Return the date that *raw* is in the day column *field* of *cls*; None where there is no such date."""
     found: date | None = dict(columns(cls))[field].names["see"](raw)  # type: ignore[operator]
     return found
+
+
+def fits(column: Column, raw: str) -> bool:
+    """Return whether *raw* may stand in *column*."""
+    return len(raw) == column.width and _holds(column, column.valid, raw)
 
 
 def describe(cls: type) -> tuple[tuple[int, int, str, str], ...]:

@@ -23,7 +23,7 @@ from gateway.domain.exchange import Finding, Service, Severity
 from gateway.errors import DataError, NotFound, Refused
 from gateway.services.cards import agreement_of, layout_of
 from gateway.services.house import House
-from gateway.services.plan import factoring_settings, facts_of
+from gateway.services.plan_context import factoring_settings, facts_of
 
 SECRET_NAMES = ("webhook_secret", "webhook_secret_old", "sftp_password", "sftp_private_key")
 _DISPLAY = {"intrum": "Intrum Justitia", "lowell": "Lowell"}

@@ -12,6 +12,7 @@ from gateway.db.tables import Agreement as AgreementRow
 from gateway.db.tables import Creditor, IncomingPayment
 from gateway.domain.exchange import Agreement, Service
 from gateway.domain.identifiers import account_key
+from gateway.domain.references import PaymentRules, payment_rules
 from gateway.errors import NotFound
 
 NOBODYS = 0
@@ -38,6 +39,17 @@ def own_bank(connection: Connection, creditor_id: int) -> Agreement:
         profile="",
         is_sandbox=False,
     )
+
+
+def payment_rules_of(connection: Connection, agreement: Agreement) -> PaymentRules:
+    """Return what *agreement*'s payments are judged by: its own rules, else those of the creditor's bank."""
+    query = select(Creditor.payment_rules).where(Creditor.id == agreement.creditor_id)
+    rules = connection.execute(query).scalar_one()
+    own = select(AgreementRow.payment_rules).where(AgreementRow.id == agreement.agreement_id)
+    changed = connection.execute(own).scalar_one_or_none() or {}
+    if "check" in changed:  # a check and its lengths are one thing
+        rules = {name: value for name, value in rules.items() if name == "tolerance_minor"}
+    return payment_rules(rules | changed)
 
 
 def set_payouts_apart(connection: Connection, file: Any) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, and_, select, update
 from gateway.db import audit, outbox
 from gateway.db.blobs import CHUNK_BYTES, open_blob
 from gateway.db.bulk import table_of
+from gateway.db.ledger_sql import lock_books
 from gateway.db.tables import Claim, Task, TransferItem
 from gateway.db.tables import Envelope as EnvelopeRow
 from gateway.domain.exchange import Agreement, Envelope, Totals
@@ -36,6 +37,7 @@ def deliver(house: House, envelope_id: int) -> None:
     Raises:
         DeliveryError: not arrived, may be tried again (also while an earlier file of the agreement waits).
         DeliveryInDoubt: perhaps arrived.
+        Busy: others work on the creditor's books; nothing was sent.
         DataError: may not be delivered at all (an unconfirmed layout to a production end point, R-OP-18).
     """
     with house.database.read() as connection:
@@ -44,6 +46,10 @@ def deliver(house: House, envelope_id: int) -> None:
             return
         _wait_for_earlier(connection, row)
         agreement, agreement_row = agreement_of(connection, row.agreement_id)
+    if not house.database.is_sqlite:
+        # Whoever holds the books would hold up the record of this upload, and with it this worker: look before it.
+        with house.database.write() as connection:
+            lock_books(connection, agreement.creditor_id)
     try:
         _refuse_unconfirmed(house, agreement)
         transport = open_transport(agreement_row.transport, secrets_of(house, agreement_row))
@@ -174,7 +180,7 @@ def _remote_sha256(transport: Transport, filename: str) -> str | None:
 
 
 def _delivered(house: House, envelope_id: int, remote_name: str) -> None:
-    with house.database.write() as connection:
+    with house.database.write(patiently=True) as connection:
         freed = _note_delivered(house, connection, envelope_id, remote_name)
     if freed:
         house.ring()
@@ -216,12 +222,12 @@ def _receipt_hours(connection: Connection, row: Any) -> int:
 
 
 def _doubt(house: House, envelope_id: int, why: str) -> None:
-    with house.database.write() as connection:
+    with house.database.write(patiently=True) as connection:
         _set(connection, envelope_id, state="in_doubt", last_error=why)
 
 
 def _note_error(house: House, envelope_id: int, why: str) -> None:
-    with house.database.write() as connection:
+    with house.database.write(patiently=True) as connection:
         _set(connection, envelope_id, last_error=why)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gateway.db import audit, blobs, outbox
+from gateway.db.blobs import Watch
 from gateway.db.bulk import table_of
 from gateway.db.tables import Agreement as AgreementRow
 from gateway.db.tables import InboundArrival, StagedPayment, WebhookMessage
@@ -22,12 +23,15 @@ from gateway.services import bank, case_status, payments, receipts
 from gateway.services.agreements import secrets_of, token_hash
 from gateway.services.cards import agreement_of, finding_json
 from gateway.services.house import House
+from gateway.services.progress import FileWork
 
 HEAD_BYTES = 64 << 10
 SMALL_BYTES = 256 << 10
 """Files up to this share a transaction with others that arrive at the same moment; a larger one would keep them waiting."""
 FINDINGS_MAX = 200
 """Findings kept per file: past this a person needs the file, not the list."""
+LARGE_BYTES = 4 << 20
+"""Larger files are read in the lane for large ones: these take a second or two at most, those may take minutes."""
 PAYMENT_PROFILES = "payment_profiles"
 """Setting of an agreement: a list of the unverified payment formats that it takes all the same (`open_payments`)."""
 
@@ -124,7 +128,7 @@ def _store_own(house: House, creditor_id: int, arrival: _Arrival) -> StoredFile:
         now, known = house.now(), _F.c.agreement_id.is_(None) & (_F.c.sha256 == arrival.sha256)
         bank.own_bank(connection, creditor_id)
         same = connection.execute(select(_F.c.id).where(_F.c.creditor_id == creditor_id, known)).scalar_one_or_none()
-        file_id = _insert(connection, arrival, creditor_id, now) if same is None else same
+        file_id = _insert(house, connection, arrival, creditor_id) if same is None else same
         noted = {"inbound_file_id": file_id, "channel": arrival.channel, "filename": arrival.filename, "at": now}
         connection.execute(_NEW_ARRIVAL, noted)
     return StoredFile(file_id, same is None, arrival.sha256)
@@ -150,7 +154,7 @@ def _store(house: House, connection: Connection, arrival: _Arrival) -> StoredFil
         raise NotFound(f"no agreement {arrival.agreement_id}")
     if found.seen not in {None, arrival.sha256}:
         raise Refused("webhook.id_reused")
-    file_id = _insert(connection, arrival, found.creditor_id, now) if found.known is None else found.known
+    file_id = _insert(house, connection, arrival, found.creditor_id) if found.known is None else found.known
     noted = {"inbound_file_id": file_id, "channel": arrival.channel, "filename": arrival.filename, "at": now}
     connection.execute(_NEW_ARRIVAL, noted)
     if arrival.message_id and found.seen is None:
@@ -159,8 +163,11 @@ def _store(house: House, connection: Connection, arrival: _Arrival) -> StoredFil
     return StoredFile(file_id, found.known is None, arrival.sha256)
 
 
-def _insert(connection: Connection, arrival: _Arrival, creditor_id: int, now: datetime) -> int:
-    stored = blobs.store(connection, arrival.content, (arrival.sha256, arrival.size))
+def _insert(house: House, connection: Connection, arrival: _Arrival, creditor_id: int) -> int:
+    now, work = house.now(), FileWork(house, creditor_id, arrival.filename)
+    known = (arrival.sha256, arrival.size)
+    stored = blobs.store(connection, arrival.content, known, lambda position: work.storing(position, arrival.size))
+    work.over()
     values = {
         "agreement_id": arrival.agreement_id,
         "creditor_id": creditor_id,
@@ -172,8 +179,12 @@ def _insert(connection: Connection, arrival: _Arrival, creditor_id: int, now: da
         "received_at": now,
     }
     file_id: int = connection.execute(_NEW_FILE, values).scalar_one()
-    outbox.promise(connection, "read", file_id, now, repeatable=True)
+    _promise_reading(connection, file_id, arrival.size, now)
     return file_id
+
+
+def _promise_reading(connection: Connection, file_id: int, size: int, now: datetime) -> None:
+    outbox.promise(connection, "read", file_id, now, repeatable=True, lane="large" if size > LARGE_BYTES else "main")
 
 
 def process(house: House, inbound_file_id: int) -> None:
@@ -182,17 +193,20 @@ def process(house: House, inbound_file_id: int) -> None:
         row = _row(connection, inbound_file_id)
         if row.state not in {"stored", "reading"}:
             return
-        connection.execute(update(FileRow).where(FileRow.id == row.id).values(state="reading", progress=0))
+        connection.execute(update(FileRow).where(FileRow.id == row.id).values(state="reading"))
         connection.execute(delete(StagedPayment).where(StagedPayment.file_id == row.id))
         agreement = _sender(connection, row)
+    work = FileWork(house, row.creditor_id, row.filename, row.id)
     try:
-        _read(house, row, agreement)
+        _read(house, row, agreement, work)
     except FileRefused as error:
         _conclude(house, row, "refused", error.findings)
     except FileQuarantined as error:
         _conclude(house, row, "quarantined", error.findings)
     except (DataError, PluginError) as error:
         _conclude(house, row, "quarantined", [_fault(error)])
+    finally:
+        work.over()
 
 
 def _sender(connection: Connection, row: Any) -> Agreement:
@@ -211,10 +225,10 @@ def _fault(error: DataError | PluginError) -> Finding:
     )
 
 
-def _read(house: House, row: Any, agreement: Agreement) -> None:
-    file = inbound_file(house, row)
+def _read(house: House, row: Any, agreement: Agreement, work: FileWork) -> None:
+    file = inbound_file(house, row, work.at_byte)
     if agreement.agreement_id == bank.NOBODYS:
-        payments.take(house, row, agreement, _bank_file(file, agreement))
+        payments.take(house, row, agreement, _bank_file(file, agreement), work)
         return
     agency = house.agencies[agreement.agency_key]
     kind = agency.identify_inbound(file, (agreement,))
@@ -227,7 +241,7 @@ def _read(house: House, row: Any, agreement: Agreement) -> None:
         _conclude(house, row, "imported", [Finding(Severity.INFO, "file.kept_only", "", kind.value)], kind.value)
     else:
         stream = agency.import_payments(file, (agreement,)) if kind else _bank_file(file, agreement)
-        payments.take(house, row, agreement, stream)
+        payments.take(house, row, agreement, stream, work)
 
 
 def _bank_file(file: InboundFile, agreement: Agreement) -> PaymentStream:
@@ -235,15 +249,15 @@ def _bank_file(file: InboundFile, agreement: Agreement) -> PaymentStream:
     return open_payments(file.open(), file.head, named if isinstance(named, list | tuple) else ())
 
 
-def inbound_file(house: House, row: Any) -> InboundFile:
-    """Return a stored file as plugins and readers see it."""
+def inbound_file(house: House, row: Any, watch: Watch = None) -> InboundFile:
+    """Return a stored file as plugins and readers see it; *watch* is told how many bytes were read of it."""
     return InboundFile(
         file_id=row.id,
         filename=row.filename,
         received_at=row.received_at,
         size=row.size,
         head=blobs.read_chunk(house.database, row.blob_id, 0)[:HEAD_BYTES],
-        open=lambda: blobs.open_blob(house.database, row.blob_id),
+        open=lambda: blobs.open_blob(house.database, row.blob_id, watch),
     )
 
 
@@ -276,7 +290,7 @@ def replay(house: House, inbound_file_id: int, actor: str) -> None:
             update(FileRow).where(FileRow.id == row.id).values(state="stored", findings=[], finished_at=None)
         )
         if not outbox.again(connection, "read", row.id, now):  # its promise may have been swept away by now
-            outbox.promise(connection, "read", row.id, now, repeatable=True)
+            _promise_reading(connection, row.id, row.size, now)
         audit.record(connection, row.creditor_id, now, actor, "file.replayed", "inbound_file", row.id)
     house.ring()
 

@@ -12,12 +12,15 @@ from sqlalchemy import Connection, select, update
 from gateway.db import audit
 from gateway.db.bulk import table_of
 from gateway.db.ledger_sql import lock_books, queue_groups, refresh_open
-from gateway.db.tables import Claim, IncomingPayment, LedgerEntry, TransferItem
+from gateway.db.tables import IncomingPayment, LedgerEntry, TransferItem
 from gateway.errors import NotFound, Refused
+from gateway.services import agency_paid
 from gateway.services.entries import derived_entry, insert_entries, mark_of
 from gateway.services.house import House
 from gateway.services.links import group_rows
 from gateway.services.marks import entry_row, locked_entry
+from gateway.services.parts import DIVIDED, forget, parts_of, settled
+from gateway.services.regroup import regroup
 from gateway.services.told import bring_home, refuse_corrected
 
 _P = table_of(IncomingPayment)
@@ -70,25 +73,54 @@ def _post_one(connection: Connection, row: Any, now: datetime, actor: str) -> st
         return "payment.unknown_reference"
     if not row.posts:
         return row.why_not or "payment.information_only"
-    invoice = entry_row(connection, row.entry_id)
-    group = group_rows(connection, invoice.group_id)
-    if sum(member.kind == "invoice" for member in group) > 1:
-        return "group.several_invoices"
-    if row.is_reversal or row.direction == "debit":
-        taken = _posted_parts(connection, row)
-        if taken is None:
-            return "payment.original_not_posted"
-        entries = _taking_back(row, invoice, taken, now)
-    else:
-        entries = _entries(row, invoice, now)
+    entries, fault = _divided(connection, row, now) if row.match_rule == DIVIDED else _whole(connection, row, now)
+    if fault:
+        return fault
     insert_entries(connection, entries)
-    groups = {invoice.group_id, *(entry["group_id"] for entry in entries if "group_id" in entry)}
+    home = entry_row(connection, row.entry_id).group_id
+    groups = {home, *(entry["group_id"] for entry in entries if "group_id" in entry)}
     refresh_open(connection, groups, now)
     if row.agreement_id is None:  # the agency does not know of it yet
         queue_groups(connection, row.creditor_id, groups, now)
     values = {"state": "posted", "posted_at": now, "posted_by": actor}
     connection.execute(update(_P).where(_P.c.id == row.id).values(**values))
     return ""
+
+
+def _whole(connection: Connection, row: Any, now: datetime) -> tuple[list[dict[str, Any]], str]:
+    """Return the entries of a payment for one invoice, or the reason code why there are none."""
+    invoice = entry_row(connection, row.entry_id)
+    if _is_mixed(connection, invoice):
+        return [], "group.several_invoices"
+    if not (row.is_reversal or row.direction == "debit"):
+        return _entries(row, invoice, row.principal_minor, f"payment:{row.id}", now), ""
+    taken = _posted_parts(connection, row)
+    return ([], "payment.original_not_posted") if taken is None else (_taking_back(row, invoice, taken, now), "")
+
+
+def _divided(connection: Connection, row: Any, now: datetime) -> tuple[list[dict[str, Any]], str]:
+    """Return the entries of a payment for several documents; link each credit note to the invoice it is set off against.
+
+    Invoices and credit notes may have been linked since the payment was divided: then a person divides it.
+    """
+    plan = settled(parts_of(connection, row.id))
+    if sum(one.money_minor for one in plan) != row.principal_minor:
+        return [], "payment.several_references"
+    if any(_is_mixed(connection, one.invoice) for one in plan):
+        return [], "group.several_invoices"
+    entries: list[dict[str, Any]] = []
+    for one in plan:
+        new = [note for note in one.credit_notes if note.group_id != one.invoice.group_id]
+        if new:
+            members = [*group_rows(connection, one.invoice.group_id), *new]
+            refresh_open(connection, regroup(connection, "", members, (), now), now)
+        invoice = entry_row(connection, one.invoice.id)
+        entries += _entries(row, invoice, one.money_minor, f"payment:{row.id}:{invoice.id}", now)
+    return entries, ""
+
+
+def _is_mixed(connection: Connection, invoice: Any) -> bool:
+    return sum(member.kind == "invoice" for member in group_rows(connection, invoice.group_id)) > 1
 
 
 def _posted_parts(connection: Connection, row: Any) -> list[Any] | None:
@@ -143,15 +175,15 @@ def _common(row: Any) -> dict[str, Any]:
     }
 
 
-def _entries(row: Any, invoice: Any, now: datetime) -> list[dict[str, Any]]:
-    open_minor = max(invoice.open_minor, 0)
-    linked = min(row.principal_minor, open_minor)
+def _entries(row: Any, invoice: Any, minor: int, name: str, now: datetime) -> list[dict[str, Any]]:
+    """Return what *minor* of a payment makes with *invoice*: what is open of it linked, the rest a credit (R-PM-05)."""
+    linked = min(minor, max(invoice.open_minor, 0))
     entries = []
     if linked:
-        lowers = {"kind": "payment", "amount_minor": -linked, "group_id": invoice.group_id}
-        entries.append(_of_payment(row, invoice, now, _common(row) | lowers))
-    if surplus := row.principal_minor - linked:
-        values = {"kind": "payment", "amount_minor": -surplus, "external_id": f"payment:{row.id}:surplus"}
+        lowers = {"kind": "payment", "amount_minor": -linked, "group_id": invoice.group_id, "external_id": name}
+        entries.append(derived_entry(invoice, "payment", now=now, **(_common(row) | lowers)))
+    if surplus := minor - linked:
+        values = {"kind": "payment", "amount_minor": -surplus, "external_id": f"{name}:surplus"}
         entries.append(derived_entry(invoice, "payment", now=now, **(_common(row) | values)))
     return entries
 
@@ -170,7 +202,7 @@ def match(house: House, payment_id: int, invoice_entry_id: int, actor: str) -> N
         _refuse_posted(row)
         if not row.posts:
             raise Refused(row.why_not or "payment.information_only")
-        move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, invoice.id)
+        agency_paid.move(connection, row, row.entry_id if row.state == "proposed" else None, invoice.id)
         difference = _difference(row, invoice)
         values = {"entry_id": invoice.id, "state": "proposed", "match_rule": "person", "difference": difference}
         connection.execute(update(_P).where(_P.c.id == payment_id).values(**values))
@@ -191,7 +223,7 @@ def unmatch(house: House, payment_id: int, actor: str) -> None:
     with house.database.write() as connection:
         row = _payment(connection, payment_id)
         _refuse_posted(row)
-        move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, None)
+        agency_paid.move(connection, row, row.entry_id if row.state == "proposed" else None, None)
         values = {"entry_id": None, "state": "unmatched", "match_rule": "", "suggested_entry_id": row.entry_id}
         connection.execute(
             update(_P).where(_P.c.id == payment_id).values(**values, difference="difference.unidentified")
@@ -206,7 +238,7 @@ def ignore(house: House, payment_id: int, actor: str, reason: str) -> None:
     with house.database.write() as connection:
         row = _payment(connection, payment_id)
         _refuse_posted(row)
-        move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, None)
+        agency_paid.move(connection, row, row.entry_id if row.state == "proposed" else None, None)
         connection.execute(update(_P).where(_P.c.id == payment_id).values(state="ignored", entry_id=None))
         audit.record(
             connection, row.creditor_id, house.now(), actor, "payment.ignored", "payment", payment_id, reason=reason
@@ -315,19 +347,6 @@ def _difference(row: Any, invoice: Any) -> str:
         return "difference.zero_by_payment"
     lower = invoice.open_minor < row.principal_minor
     return "difference.our_balance_lower" if lower else "difference.our_balance_higher"
-
-
-def move_agency_paid(connection: Connection, row: Any, before: int | None, after: int | None) -> None:
-    """Keep the agency balance in step with which claim a payment counts on (R-VL-08)."""
-    signed = -row.principal_minor if row.is_reversal or row.direction == "debit" else row.principal_minor
-    for entry_id, change in ((before, -signed), (after, signed)):
-        if entry_id is not None and row.agreement_id is not None:
-            connection.execute(
-                update(Claim)
-                .where(Claim.agreement_id == row.agreement_id, Claim.entry_id == entry_id)
-                .values(agency_paid_minor=Claim.agency_paid_minor + change)
-                .execution_options(synchronize_session=False)
-            )
 
 
 def _payment(connection: Connection, payment_id: int) -> Any:

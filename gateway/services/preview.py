@@ -15,7 +15,9 @@ from gateway.domain.exchange import Claim
 from gateway.domain.transfer import Hold
 from gateway.services import sealing
 from gateway.services.house import House
-from gateway.services.plan import Judged, PlanContext, context, judged_groups, left_unlinked, refresh_pending_checks
+from gateway.services.plan import Judged, judged_groups, ledger_facts, refresh_pending_checks
+from gateway.services.plan_context import PlanContext, context
+from gateway.services.plan_rows import left_unlinked
 from gateway.services.run import Tally, next_seal
 from gateway.services.spool import NullSink
 
@@ -130,9 +132,9 @@ class _Preview(Tally):
 
     def look(self, connection: Connection) -> None:
         self.look_again()
-        seal = next_seal(connection, self.ctx, self.house)
+        seal, ledger = next_seal(connection, self.ctx, self.house), ledger_facts(connection, self.ctx)
         for are_known in (False, True):
-            with closing(judged_groups(connection, self.ctx, are_known=are_known)) as groups:
+            with closing(judged_groups(connection, self.ctx, ledger, are_known=are_known)) as groups:
                 claims, sink = self.claims(groups), NullSink()
                 sealing.export(self.house, self.ctx.agreement, seal, claims, sink, are_new=not are_known)
 

@@ -12,7 +12,7 @@ from gateway.db.bulk import batches, table_of
 from gateway.db.ledger_sql import IN_LIST_MAX
 from gateway.db.tables import Agreement, Claim, Customer, LedgerEntry
 from gateway.errors import Refused
-from gateway.services.plan import factoring_settings
+from gateway.services.plan_context import factoring_settings
 
 AGENCY_OWNS = "reminder.agency_owns"
 _AT_AGENCY = ("sealed", "delivered", "accepted", "closed")

@@ -7,7 +7,7 @@ are what stops a replay after years. A swept row is one whose work is done and w
   while its envelope has no receipt, because a person may still send that once more.
 * arrivals: channel, name and moment of the first one stand on the file itself.
 * answers kept for an Idempotency-Key: a later repetition meets the ledger, which is idempotent on external ids.
-* signs of life of processes that are no more.
+* signs of life of processes that are no more, and what was told of files whose web process died while it stored them.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, delete, exists, or_, select, true, tuple_
 
 from gateway.db.bulk import table_of
-from gateway.db.tables import Base, Envelope, Heartbeat, InboundArrival, KeptAnswer, Task
+from gateway.db.tables import Base, Envelope, FileProgress, Heartbeat, InboundArrival, KeptAnswer, Task
 from gateway.services.house import House
 
+TOLD_DAYS = timedelta(days=1)
 BATCH = 1000
 """Rows deleted in one transaction: a few milliseconds in which nobody else can write on SQLite."""
 
@@ -47,6 +48,7 @@ def sweep(house: House, ages: Ages) -> int:
         + _delete_arrivals(house, now - timedelta(days=ages.arrivals_days))
         + _delete(house, KeptAnswer, KeptAnswer.claimed_at < now - timedelta(days=ages.answers_days))
         + _delete(house, Heartbeat, Heartbeat.at < done)
+        + _delete(house, FileProgress, FileProgress.at < now - TOLD_DAYS)
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, and_, select, update
 
 from gateway.db.bulk import table_of
 from gateway.db.tables import IncomingPayment, StagedPayment
-from gateway.services.posting import move_agency_paid
+from gateway.services import agency_paid
 
 _S = table_of(StagedPayment)
 _P = table_of(IncomingPayment)
@@ -55,7 +55,7 @@ def place_waiting(connection: Connection, file: Any) -> None:
     )
     for row in connection.execute(waiting).all():
         if row.file_id != file.id:
-            move_agency_paid(connection, row, row.entry_id if row.state == "proposed" else None, row.place)
+            agency_paid.move(connection, row, row.entry_id if row.state == "proposed" else None, row.place)
         values = {"entry_id": row.place, "match_rule": "reversal", "suggested_entry_id": None}
         changed = update(_P).where(_P.c.id == row.id)
         connection.execute(changed.values(**values, state="proposed", difference="payment.reversal"))

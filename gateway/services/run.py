@@ -33,14 +33,9 @@ from gateway.domain.transfer import SHOWN_ONCE, Hold
 from gateway.errors import PluginError
 from gateway.services import instructions, sealing
 from gateway.services.house import House
-from gateway.services.plan import (
-    Judged,
-    PlanContext,
-    factoring_settings,
-    judged_groups,
-    refresh_pending_checks,
-    waits_for_the_switch,
-)
+from gateway.services.plan import Judged, judged_groups, ledger_facts, refresh_pending_checks
+from gateway.services.plan_context import PlanContext, factoring_settings
+from gateway.services.plan_rows import waits_for_the_switch
 from gateway.services.spool import Spool, Verification
 
 FLUSH_ROWS = 5000
@@ -94,9 +89,10 @@ class Tally:
     def find_misfits(self, connection: Connection, seal: Seal) -> None:
         """Learn which claims the layout cannot carry, by trying each alone."""
         found: dict[int, Sequence[tuple[str, Mapping[str, object]]]] = {}
+        ledger = ledger_facts(connection, self.ctx)
         for are_known in (False, True):
             dry = Tally(self.house, self.ctx, 1)
-            with closing(judged_groups(connection, self.ctx, are_known=are_known)) as groups:
+            with closing(judged_groups(connection, self.ctx, ledger, are_known=are_known)) as groups:
                 found |= sealing.misfits(self.house, self.ctx, seal, dry.claims(groups), are_new=not are_known)
         self.misfits = found
 
@@ -176,6 +172,7 @@ class Run(Tally):
         self.codes: dict[str, int] = {}
         self.rows = _Rows()
         self.waiting: list[int] = []
+        self.ledger = ledger_facts(self.connection, self.ctx)
         with Verification() as self.verification, self.connection.begin_nested():
             self.run_id = self._open()
             # Known claims first: a claim made in this run must not be met again as a known one. Delivery goes by order.
@@ -200,7 +197,8 @@ class Run(Tally):
         seal, spool = next_seal(self.connection, self.ctx, self.house), Spool()
         (self.carrier_id,) = take_ids(self.connection, 1)
         try:
-            with closing(judged_groups(self.connection, self.ctx, are_known=are_known, ahead=self.ahead)) as groups:
+            read = judged_groups(self.connection, self.ctx, self.ledger, are_known=are_known, ahead=self.ahead)
+            with closing(read) as groups:
                 claims = self.claims(groups)
                 made = sealing.export(self.house, self.ctx.agreement, seal, claims, spool, are_new=not are_known)
             self._flush()

@@ -32,7 +32,8 @@ from gateway.domain.transfer import Going
 from gateway.errors import DataError, EncodeError, PluginError
 from gateway.services.cards import card_of
 from gateway.services.house import House
-from gateway.services.plan import Judged, PlanContext
+from gateway.services.plan import Judged
+from gateway.services.plan_context import PlanContext
 from gateway.services.spool import NullSink, Spool, Verification
 
 _ORIGINS = {origin.value: origin for origin in Origin}

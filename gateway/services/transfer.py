@@ -20,7 +20,7 @@ from gateway.db.tables import Agreement, Claim, Creditor, Envelope, LedgerEntry,
 from gateway.domain.calendar import cutoff as cutoff_of
 from gateway.errors import NotFound, Refused
 from gateway.services.house import House
-from gateway.services.plan import context
+from gateway.services.plan_context import context
 from gateway.services.preview import preview
 from gateway.services.run import Run, RunResult
 

@@ -10,7 +10,10 @@ from random import Random
 
 from gateway.formats.autogiro_layout import (
     IN,
+    OLD_REJECTIONS,
     OUT,
+    REJECTIONS,
+    SPECIFICATION,
     FileEnd,
     FileStart,
     OldFileEnd,
@@ -26,7 +29,6 @@ from gateway.formats.record import encode
 FIRST_DAY = date(2026, 11, 2)
 BANKGIRO = "9912346"
 REFUND = "77"
-SPECIFICATION, REJECTED, OLD_REJECTED = "BET. SPEC & STOPP TK", "AVVISADE BET UPPDR", "FELLISTA REG.KONTRL"
 _CUSTOMER = "471117"
 _SECTIONS = {IN: "15", OUT: "16", REFUND: "17"}
 
@@ -137,11 +139,11 @@ def autogiro_rejected_file(payments: Iterable[GiroPayment], *, newline: str = "\
     """Return a list of rejected orders; the *status* of each is its comment code."""
     orders, bankgiro = list(payments), BANKGIRO.rjust(10, "0")
     start: object = FileStart(
-        created=f"{FIRST_DAY:%Y%m%d}", content=REJECTED, customer_number=_CUSTOMER, bankgiro=bankgiro
+        created=f"{FIRST_DAY:%Y%m%d}", content=REJECTIONS, customer_number=_CUSTOMER, bankgiro=bankgiro
     )
     if is_old:
         start = OldFileStart(
-            written=FIRST_DAY, content=OLD_REJECTED, customer_number=_CUSTOMER, bankgiro=bankgiro
+            written=FIRST_DAY, content=OLD_REJECTIONS, customer_number=_CUSTOMER, bankgiro=bankgiro
         )  # fmt: skip
     (in_count, in_minor), (out_count, out_minor) = _figures(orders, IN), _figures(orders, OUT)
     end = RejectedEnd(

@@ -13,7 +13,7 @@ from gateway.accounting.jsonlines import LinesRejected
 from gateway.accounting.records import RecordRejected
 from gateway.domain import reasons
 from gateway.domain.ledger import Rejected
-from gateway.errors import NotFound, Refused
+from gateway.errors import Busy, NotFound, Refused
 from gateway.services.ingest import FIXED_ONCE_INVOICED, MAY_NOT_CHANGE, IngestRejected
 
 PROBLEMS = {
@@ -32,12 +32,14 @@ PROBLEMS = {
     "record.rejected": (422, "The record cannot be taken"),
     "idempotency.reused": (422, "The Idempotency-Key was used for another request"),
     "request.refused": (422, "The rules do not allow this"),
+    "request.busy": (503, "The books are being worked on; nothing was taken. Come again in a little while"),
     "request.failed": (500, "Something went wrong here; nothing was taken. Come again later"),
 }
 """Every problem code of REST API and webhooks: HTTP status and title. The OpenAPI document lists them."""
 
 _CODE_OF_STATUS = {400: "request.invalid", 404: "request.not_found", 405: "request.method", 413: "request.too_large"}
 _ERRORS_MAX = 100
+_BUSY_SECONDS = 10
 _log = structlog.get_logger()
 
 
@@ -91,6 +93,7 @@ def answer_with_problems(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(IngestRejected, lambda error: _rejected(error.rejected))
     blueprint.register_error_handler(NotFound, lambda _: Problem("request.not_found").response())
     blueprint.register_error_handler(Refused, _refused)
+    blueprint.register_error_handler(Busy, lambda _: Problem("request.busy", retry_after=_BUSY_SECONDS).response())
     blueprint.register_error_handler(Exception, _failed)
 
 

@@ -328,6 +328,9 @@ def test_several_deliveries_in_one_file_are_read():
     got = read_every_way(one + autogiro_file([GiroPayment(200)]))
     assert (got.verdict, [p.amount_minor for p in got.payments]) == ("accepted", [100, 200])
     assert read_every_way(one[:-82] + one).verdict == "quarantined"
+    mixed = read_every_way(one + autogiro_rejected_file([GiroPayment(100, status="01")]))
+    assert mixed.verdict == "quarantined"
+    assert "content AVVISADE" in mixed.places
 
 
 @pytest.mark.parametrize(

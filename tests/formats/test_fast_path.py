@@ -51,7 +51,8 @@ def judged(reader, data):
             payments.append(payment)  # noqa: PERF402 - what was read before a fault counts
     except (FileQuarantined, FileRefused) as error:
         verdict = type(error).__name__
-    return verdict, payments, made.findings, made.totals, made.transactions, made.accounts, made.identity
+    findings = sorted(made.findings, key=repr)  # a payment may be told of before or after the line behind it
+    return verdict, payments, findings, made.totals, made.transactions, made.accounts, made.identity
 
 
 def file_of(kind, seed, count=40, newline="\n"):
@@ -74,7 +75,7 @@ def test_a_good_file(kind, seed, newline):
 
 
 @pytest.mark.parametrize("kind", READERS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(seed=seeds, newline=st.sampled_from(["\n", "\r\n"]), steps=mutations)
 def test_a_damaged_file(kind, seed, newline, steps):
     data = mutated(file_of(kind, seed, newline=newline), steps)

@@ -2,7 +2,15 @@
 
 from gateway.db.tables.agreements import Agreement, ApiKey, Counter, FactoringSettings, KeptAnswer, WebhookMessage
 from gateway.db.tables.base import Base
-from gateway.db.tables.inbound import InboundArrival, InboundFile, IncomingPayment, MailboxFile, StagedPayment
+from gateway.db.tables.inbound import (
+    FileProgress,
+    InboundArrival,
+    InboundFile,
+    IncomingPayment,
+    MailboxFile,
+    PaymentPart,
+    StagedPayment,
+)
 from gateway.db.tables.ledger import Creditor, Customer, LedgerEntry
 from gateway.db.tables.operation import AuditEvent, Heartbeat, Role, Task, User, user_creditor, user_role
 from gateway.db.tables.transfer import (
@@ -20,7 +28,7 @@ from gateway.db.tables.transfer import (
 
 __all__ = [
     "Agreement", "ApiKey", "AuditEvent", "Base", "Blob", "BlobChunk", "Claim", "ClaimInstruction", "Counter",
-    "Creditor", "Customer", "CustomerCheck", "Envelope", "FactoringSettings", "Heartbeat", "InboundArrival",
-    "InboundFile", "IncomingPayment", "KeptAnswer", "LedgerEntry", "MailboxFile", "Pending", "Role", "RunHold",
+    "Creditor", "Customer", "CustomerCheck", "Envelope", "FactoringSettings", "FileProgress", "Heartbeat", "InboundArrival",
+    "InboundFile", "IncomingPayment", "KeptAnswer", "LedgerEntry", "MailboxFile", "PaymentPart", "Pending", "Role", "RunHold",
     "StagedPayment", "Task", "TransferItem", "TransferRun", "User", "WebhookMessage", "user_creditor", "user_role",
 ]  # fmt: skip

@@ -52,6 +52,8 @@ class Agreement(Base):
     payment_account: Mapped[str] = mapped_column(default="")
     agency_accounts: Mapped[list[Any]] = mapped_column(default=list)
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    payment_rules: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What its payments are judged by (`gateway.domain.references.payment_rules`); empty: the creditor's own."""
     transport: Mapped[dict[str, Any]] = mapped_column(default=dict)
     secrets_encrypted: Mapped[bytes | None]
     webhook_token_hash: Mapped[str | None] = mapped_column(unique=True)

@@ -73,11 +73,31 @@ class InboundFile(Base):
     state: Mapped[str] = mapped_column(default="stored")
     kind: Mapped[str] = mapped_column(default="")
     format: Mapped[str] = mapped_column(default="")
-    progress: Mapped[int] = mapped_column(default=0)
     transactions: Mapped[int] = mapped_column(default=0)
     totals: Mapped[dict[str, Any]] = mapped_column(default=dict)
     findings: Mapped[list[Any]] = mapped_column(default=list)
     finished_at: Mapped[datetime | None]
+
+
+class FileProgress(Base):
+    """How far the work on a large file has come: told in small transactions of their own, gone when the work is over.
+
+    *done* and *total* count what *stage* counts: bytes while ``storing`` and ``reading``, steps while ``matching`` and
+    ``posting``. No foreign key: a file that is being stored has no row yet, and later that row is locked.
+    """
+
+    __tablename__ = "file_progress"
+    __table_args__ = (CheckConstraint("stage in ('storing', 'reading', 'matching', 'posting')", name="stage"),)
+    token: Mapped[str] = mapped_column(primary_key=True)
+    creditor_id: Mapped[int]
+    inbound_file_id: Mapped[int | None]
+    filename: Mapped[str]
+    stage: Mapped[str]
+    done: Mapped[int]
+    total: Mapped[int]
+    rows: Mapped[int]
+    started_at: Mapped[datetime]
+    at: Mapped[datetime]
 
 
 class _PaymentColumns:
@@ -107,11 +127,14 @@ class _PaymentColumns:
     case_number: Mapped[str]
     invoice_number: Mapped[str]
     reverses_key: Mapped[str]
+    charges_minor: Mapped[int]
     state: Mapped[str] = mapped_column(default="unmatched")
     entry_id: Mapped[int | None]
     suggested_entry_id: Mapped[int | None]
     match_rule: Mapped[str] = mapped_column(default="")
     difference: Mapped[str] = mapped_column(default="")
+    twin_id: Mapped[int | None]
+    evidence: Mapped[list[Any] | None]
 
 
 class StagedPayment(_PaymentColumns, Base):
@@ -127,8 +150,11 @@ class IncomingPayment(_PaymentColumns, Base):
 
     *state*: ``proposed`` (certain match, waits for a person), ``unmatched`` (a person must place it), ``posted``,
     ``ignored`` (information only, or set aside by a person). *match_rule* names the step of R-OP-08 that fired: the
-    value it saw stands in the column of that name; *difference* is one of the eight reasons (R-OP-09) or a ``payment.*``
-    code.
+    value it saw stands in the column of that name, or in *evidence* (`gateway.services.near.Evidence`) where it was
+    found otherwise; *difference* is one of the eight reasons (R-OP-09) or a ``payment.*`` code. *twin_id* is the other
+    row that tells the same money: of a possible duplicate the earlier one, of an announcement its booking and of the
+    booking its announcement. *reference* is in the form in which references are compared; as it was written it stands
+    in *references*.
     """
 
     __tablename__ = "incoming_payment"
@@ -152,6 +178,20 @@ class IncomingPayment(_PaymentColumns, Base):
         Index("ix_incoming_payment_creditor_id_state_id", "creditor_id", "state", "id"),
         Index("ix_incoming_payment_entry_id", "entry_id"),
         Index("ix_incoming_payment_creditor_id_reference", "creditor_id", "reference"),
+        Index(
+            "ix_incoming_payment_without_reference",
+            "creditor_id",
+            "amount_minor",
+            sqlite_where=text("reference = ''"),
+            postgresql_where=text("reference = ''"),
+        ),
+        Index(
+            "ix_incoming_payment_announced",
+            "creditor_id",
+            "amount_minor",
+            sqlite_where=text("status <> 'BOOK' and twin_id is null"),
+            postgresql_where=text("status <> 'BOOK' and twin_id is null"),
+        ),
         CheckConstraint("state in ('proposed', 'unmatched', 'posted', 'ignored')", name="state"),
     )
     id: Mapped[int] = given_id()
@@ -162,3 +202,19 @@ class IncomingPayment(_PaymentColumns, Base):
     label: Mapped[str]
     posted_at: Mapped[datetime | None]
     posted_by: Mapped[str] = mapped_column(default="")
+
+
+class PaymentPart(Base):
+    """A part of a payment that names several documents (payments.md 5.2): one row per invoice or credit note.
+
+    *amount_minor* is the part as the file states it, or what was open where it states none; a credit note's is negative,
+    so the parts of a payment add up to it. Posting makes one entry per invoice; *seen* is how the file names the document.
+    """
+
+    __tablename__ = "payment_part"
+    payment_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    place: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    entry_id: Mapped[int]
+    amount_minor: Mapped[int]
+    kind: Mapped[str]
+    seen: Mapped[str]

@@ -24,6 +24,8 @@ class Creditor(Base):
     time_zone: Mapped[str]
     language: Mapped[str] = mapped_column(default="nb")
     next_reminder_number: Mapped[int] = mapped_column(default=1)
+    payment_rules: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """Check, lengths and tolerance agreed with the creditor's own bank (`gateway.domain.references.payment_rules`)."""
 
 
 class Customer(Base):

@@ -15,7 +15,7 @@ from gateway.db.tables.ledger import Creditor
 class Task(Base):
     """A promise to do something outside the transaction that made it (architecture section 6).
 
-    *takeovers* counts the workers that died over it since it was last done.
+    *takeovers* counts the workers that died over it since it was last done. *lane*: who does it (`gateway.db.outbox.LANES`).
     """
 
     __tablename__ = "outbox"
@@ -23,11 +23,13 @@ class Task(Base):
         UniqueConstraint("topic", "ref_id", "part"),
         Index("ix_outbox_state_due_at", "state", "due_at"),
         CheckConstraint("state in ('pending', 'leased', 'done', 'failed', 'in_doubt', 'stopped')", name="state"),
+        CheckConstraint("lane in ('main', 'large')", name="lane"),
     )
     id: Mapped[int] = drawn_id()
     topic: Mapped[str]
     ref_id: Mapped[int]
     part: Mapped[str] = mapped_column(default="")
+    lane: Mapped[str] = mapped_column(default="main")
     repeatable: Mapped[bool]
     state: Mapped[str] = mapped_column(default="pending")
     due_at: Mapped[datetime]

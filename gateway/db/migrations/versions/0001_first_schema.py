@@ -68,8 +68,23 @@ def upgrade() -> None:
     sa.Column('time_zone', sa.String(), nullable=False),
     sa.Column('language', sa.String(), nullable=False),
     sa.Column('next_reminder_number', sa.BigInteger(), nullable=False),
+    sa.Column('payment_rules', sa.JSON(), nullable=False),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_creditor')),
     sa.UniqueConstraint('key', name=op.f('uq_creditor_key'))
+    )
+    op.create_table('file_progress',
+    sa.Column('token', sa.String(), nullable=False),
+    sa.Column('creditor_id', sa.BigInteger(), nullable=False),
+    sa.Column('inbound_file_id', sa.BigInteger(), nullable=True),
+    sa.Column('filename', sa.String(), nullable=False),
+    sa.Column('stage', sa.String(), nullable=False),
+    sa.Column('done', sa.BigInteger(), nullable=False),
+    sa.Column('total', sa.BigInteger(), nullable=False),
+    sa.Column('rows', sa.BigInteger(), nullable=False),
+    sa.Column('started_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.Column('at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.CheckConstraint("stage in ('storing', 'reading', 'matching', 'posting')", name=op.f('ck_file_progress_stage')),
+    sa.PrimaryKeyConstraint('token', name=op.f('pk_file_progress'))
     )
     op.create_table('heartbeat',
     sa.Column('name', sa.String(), nullable=False),
@@ -108,20 +123,25 @@ def upgrade() -> None:
     sa.Column('case_number', sa.String(), nullable=False),
     sa.Column('invoice_number', sa.String(), nullable=False),
     sa.Column('reverses_key', sa.String(), nullable=False),
+    sa.Column('charges_minor', sa.BigInteger(), nullable=False),
     sa.Column('state', sa.String(), nullable=False),
     sa.Column('entry_id', sa.BigInteger(), nullable=True),
     sa.Column('suggested_entry_id', sa.BigInteger(), nullable=True),
     sa.Column('match_rule', sa.String(), nullable=False),
     sa.Column('difference', sa.String(), nullable=False),
+    sa.Column('twin_id', sa.BigInteger(), nullable=True),
+    sa.Column('evidence', sa.JSON(), nullable=True),
     sa.CheckConstraint("state in ('proposed', 'unmatched', 'posted', 'ignored')", name=op.f('ck_incoming_payment_state')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_incoming_payment')),
     sa.UniqueConstraint('file_id', 'position', name=op.f('uq_incoming_payment_file_id_position'))
     )
     with op.batch_alter_table('incoming_payment', schema=None) as batch_op:
+        batch_op.create_index('ix_incoming_payment_announced', ['creditor_id', 'amount_minor'], unique=False, sqlite_where=sa.text("status <> 'BOOK' and twin_id is null"), postgresql_where=sa.text("status <> 'BOOK' and twin_id is null"))
         batch_op.create_index('ix_incoming_payment_creditor_id_reference', ['creditor_id', 'reference'], unique=False)
         batch_op.create_index('ix_incoming_payment_creditor_id_state_id', ['creditor_id', 'state', 'id'], unique=False)
         batch_op.create_index('ix_incoming_payment_entry_id', ['entry_id'], unique=False)
         batch_op.create_index('ix_incoming_payment_reverses_key', ['creditor_id', 'reverses_key'], unique=False, sqlite_where=sa.text("reverses_key <> ''"), postgresql_where=sa.text("reverses_key <> ''"))
+        batch_op.create_index('ix_incoming_payment_without_reference', ['creditor_id', 'amount_minor'], unique=False, sqlite_where=sa.text("reference = ''"), postgresql_where=sa.text("reference = ''"))
         batch_op.create_index('uq_incoming_payment_key', ['creditor_id', 'key'], unique=True, sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
 
     op.create_table('outbox',
@@ -129,6 +149,7 @@ def upgrade() -> None:
     sa.Column('topic', sa.String(), nullable=False),
     sa.Column('ref_id', sa.BigInteger(), nullable=False),
     sa.Column('part', sa.String(), nullable=False),
+    sa.Column('lane', sa.String(), nullable=False),
     sa.Column('repeatable', sa.Boolean(), nullable=False),
     sa.Column('state', sa.String(), nullable=False),
     sa.Column('due_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
@@ -138,6 +159,7 @@ def upgrade() -> None:
     sa.Column('takeovers', sa.BigInteger(), nullable=False),
     sa.Column('finished_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
     sa.Column('last_error', sa.String(), nullable=False),
+    sa.CheckConstraint("lane in ('main', 'large')", name=op.f('ck_outbox_lane')),
     sa.CheckConstraint("state in ('pending', 'leased', 'done', 'failed', 'in_doubt', 'stopped')", name=op.f('ck_outbox_state')),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_outbox')),
     sa.UniqueConstraint('topic', 'ref_id', 'part', name=op.f('uq_outbox_topic_ref_id_part'))
@@ -145,6 +167,15 @@ def upgrade() -> None:
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.create_index('ix_outbox_state_due_at', ['state', 'due_at'], unique=False)
 
+    op.create_table('payment_part',
+    sa.Column('payment_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('place', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('entry_id', sa.BigInteger(), nullable=False),
+    sa.Column('amount_minor', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sa.String(), nullable=False),
+    sa.Column('seen', sa.String(), nullable=False),
+    sa.PrimaryKeyConstraint('payment_id', 'place', name=op.f('pk_payment_part'))
+    )
     op.create_table('pending',
     sa.Column('agreement_id', sa.BigInteger(), nullable=False),
     sa.Column('group_id', sa.BigInteger(), nullable=False),
@@ -184,11 +215,14 @@ def upgrade() -> None:
     sa.Column('case_number', sa.String(), nullable=False),
     sa.Column('invoice_number', sa.String(), nullable=False),
     sa.Column('reverses_key', sa.String(), nullable=False),
+    sa.Column('charges_minor', sa.BigInteger(), nullable=False),
     sa.Column('state', sa.String(), nullable=False),
     sa.Column('entry_id', sa.BigInteger(), nullable=True),
     sa.Column('suggested_entry_id', sa.BigInteger(), nullable=True),
     sa.Column('match_rule', sa.String(), nullable=False),
     sa.Column('difference', sa.String(), nullable=False),
+    sa.Column('twin_id', sa.BigInteger(), nullable=True),
+    sa.Column('evidence', sa.JSON(), nullable=True),
     sa.PrimaryKeyConstraint('id', name=op.f('pk_staged_payment')),
     sa.UniqueConstraint('file_id', 'position', name=op.f('uq_staged_payment_file_id_position'))
     )
@@ -250,6 +284,7 @@ def upgrade() -> None:
     sa.Column('payment_account', sa.String(), nullable=False),
     sa.Column('agency_accounts', sa.JSON(), nullable=False),
     sa.Column('settings', sa.JSON(), nullable=False),
+    sa.Column('payment_rules', sa.JSON(), nullable=False),
     sa.Column('transport', sa.JSON(), nullable=False),
     sa.Column('secrets_encrypted', sa.LargeBinary(), nullable=True),
     sa.Column('webhook_token_hash', sa.String(), nullable=True),
@@ -383,7 +418,6 @@ def upgrade() -> None:
     sa.Column('state', sa.String(), nullable=False),
     sa.Column('kind', sa.String(), nullable=False),
     sa.Column('format', sa.String(), nullable=False),
-    sa.Column('progress', sa.BigInteger(), nullable=False),
     sa.Column('transactions', sa.BigInteger(), nullable=False),
     sa.Column('totals', sa.JSON(), nullable=False),
     sa.Column('findings', sa.JSON(), nullable=False),
@@ -664,19 +698,23 @@ def downgrade() -> None:
     op.drop_table('staged_payment')
     op.drop_table('role')
     op.drop_table('pending')
+    op.drop_table('payment_part')
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.drop_index('ix_outbox_state_due_at')
 
     op.drop_table('outbox')
     with op.batch_alter_table('incoming_payment', schema=None) as batch_op:
         batch_op.drop_index('uq_incoming_payment_key', sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
+        batch_op.drop_index('ix_incoming_payment_without_reference', sqlite_where=sa.text("reference = ''"), postgresql_where=sa.text("reference = ''"))
         batch_op.drop_index('ix_incoming_payment_reverses_key', sqlite_where=sa.text("reverses_key <> ''"), postgresql_where=sa.text("reverses_key <> ''"))
         batch_op.drop_index('ix_incoming_payment_entry_id')
         batch_op.drop_index('ix_incoming_payment_creditor_id_state_id')
         batch_op.drop_index('ix_incoming_payment_creditor_id_reference')
+        batch_op.drop_index('ix_incoming_payment_announced', sqlite_where=sa.text("status <> 'BOOK' and twin_id is null"), postgresql_where=sa.text("status <> 'BOOK' and twin_id is null"))
 
     op.drop_table('incoming_payment')
     op.drop_table('heartbeat')
+    op.drop_table('file_progress')
     op.drop_table('creditor')
     with op.batch_alter_table('claim', schema=None) as batch_op:
         batch_op.drop_index('ix_claim_waits_for_money_since', sqlite_where=sa.text('waits_for_money_since is not null'), postgresql_where=sa.text('waits_for_money_since is not null'))
