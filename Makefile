@@ -7,7 +7,7 @@ PYTHON ?= python3
 ARGS ?=
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo run test check format bench bench-payments bench-peers docs screenshots lock migration clean
+.PHONY: help demo run test check format bench bench-payments docs screenshots lock migration clean
 
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,15 +41,11 @@ format: $(INSTALLED)  ## Let ruff format and mend what it safely can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(INSTALLED)  ## Rates and peak memory of the evening run and the payments import
+bench: $(INSTALLED)  ## The evening run and the payments import beside peers and limits; ARGS="--no-peers" installs nothing
 	@$(BIN)/python -m bench.evening $(ARGS)
 
 bench-payments: $(INSTALLED)  ## Payment file readers beside limits and peers; ARGS="--sizes 1000" narrows
 	@$(BIN)/python -m bench.payments $(ARGS)
-
-bench-peers:  ## Other readers for bench-payments, into an environment of their own (var/peers)
-	@test -x var/peers/bin/python || $(PYTHON) -m venv var/peers
-	@var/peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r bench/peers.txt
 
 docs: $(INSTALLED)  ## Print the generated documents anew
 	$(BIN)/python -m tools.documents
@@ -67,7 +63,7 @@ migration: $(INSTALLED)  ## Draft the next migration: make migration NUMBER=0002
 	@$(BIN)/python -m tools.migration "$(NUMBER)" "$(MESSAGE)"
 
 clean:  ## Remove what was built and the demo's data; ./var itself stays
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache screenshots var/demo
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .bench-cache screenshots var/demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: browser

@@ -1,9 +1,10 @@
-"""The evening and the morning at size: ours beside the physical limit, with peak memory and growth.
+"""The evening and the morning at size: ours beside the peers and the physical limit, with peak memory and growth.
 
     make bench            10 000 and 100 000 on SQLite and PostgreSQL
     python -m bench.evening --sizes 1000 --databases sqlite
 
-Each phase runs in a process of its own. Absolute figures change with the machine; compare ratios of one run.
+Each phase and each peer runs in a process of its own. Absolute figures change with the machine; compare ratios of one
+run. Peers are slow and are asked once, for few items (`PEERS`); ``--no-peers`` leaves them out.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from bench import floor
+from bench.peer_environment import ROOT, peer_python
 from bench.phases import write_payments
 
 WORDS = {
@@ -29,6 +33,16 @@ WORDS = {
 }
 RECORDS = 3.2
 """Records per invoice of the filled ledger: invoice, payment, link and a fifth of a customer."""
+PEERS = {"run": ("bench.peers.invoice_writers", 1_000), "pay": ("bench.peers.accounting", 200)}
+"""Who is compared in which phase, and with how many items."""
+Row = dict[str, Any]
+
+
+class Peers(NamedTuple):
+    """Items a second of each peer, or why there are none."""
+
+    rates: dict[str, float]
+    absent: str | None = None
 
 
 def main() -> int:
@@ -37,16 +51,31 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"], choices=["sqlite", "postgresql"])
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
+    parser.add_argument("--no-peers", action="store_true", help="measure ours and the limits only")
     options = parser.parse_args()
-    rows = [row for name in options.databases for row in _database(name, options.sizes)]
+    peers = {
+        phase: Peers({}, "not asked") if options.no_peers else _peers(module, count)
+        for phase, (module, count) in PEERS.items()
+    }
+    rows = [row for name in options.databases for row in _database(name, options.sizes, peers)]
     if options.json:
         print(json.dumps(rows))
     else:
         _print(rows)
+        _print_growth(rows)
+        _print_peers(peers)
     return 0
 
 
-def _database(name: str, sizes: list[int]) -> Iterator[dict[str, object]]:
+def _peers(module: str, count: int) -> Peers:
+    python = peer_python("peers-evening.txt")
+    if python is None:
+        return Peers({}, "not installed")
+    done = subprocess.run([str(python), "-m", module, str(count)], check=False, stdout=subprocess.PIPE, cwd=ROOT)
+    return Peers({}, "failed") if done.returncode else Peers(json.loads(done.stdout))
+
+
+def _database(name: str, sizes: list[int], peers: dict[str, Peers]) -> Iterator[Row]:
     for count in sizes:
         with tempfile.TemporaryDirectory(prefix="kravport-bench-") as folder, _url(name, Path(folder)) as (url, plain):
             write_payments(Path(folder) / "payments.xml", count)
@@ -55,22 +84,31 @@ def _database(name: str, sizes: list[int]) -> Iterator[dict[str, object]]:
                 "pay": floor.post_sqlite(count) if name == "sqlite" else floor.post_postgres(plain, count),
             }
             for phase in WORDS:
-                yield _phase(name, phase, count, url, folder, limit.get(phase))
+                row = {"database": name, "phase": phase, **_phase(phase, count, url, folder)}
+                yield row | _compared(row["per_second"], limit.get(phase), peers.get(phase, Peers({})))
 
 
-def _phase(name: str, phase: str, count: int, url: str, folder: str, limit: float | None) -> dict[str, object]:
+def _phase(phase: str, count: int, url: str, folder: str) -> Row:
     command = [sys.executable, "-m", "bench.phases", phase, "--url", url, "-n", str(count), "--folder", folder]
     done = subprocess.run(
         command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"}
     )
     told = json.loads(done.stdout.splitlines()[-1])
     items = count * RECORDS if phase == "fill" else count
-    rate = items / told["seconds"]
     return {
-        "database": name, "phase": phase, "items": int(items), "seconds": round(told["seconds"], 2),
-        "per_second": round(rate), "limit_per_second": round(limit) if limit else None,
-        "of_limit": round(rate / limit, 2) if limit else None, "peak_mib": round(told["peak_mib"]),
+        "items": int(items), "seconds": round(told["seconds"], 2), "per_second": round(items / told["seconds"]),
+        "microseconds_per_item": round(told["seconds"] / items * 1e6, 1), "peak_mib": round(told["peak_mib"]),
         "start_mib": round(told["start_mib"]),
+    }  # fmt: skip
+
+
+def _compared(rate: float, limit: float | None, peers: Peers) -> Row:
+    """Return our ratio to the limit and to the fastest peer, with the rates of all."""
+    best, fastest = max(peers.rates.items(), key=itemgetter(1), default=(None, None))
+    return {
+        "limit_per_second": round(limit) if limit else None, "of_limit": round(rate / limit, 3) if limit else None,
+        "peers_per_second": {name: round(rate) for name, rate in peers.rates.items()}, "peers_absent": peers.absent,
+        "best_peer": best, "of_best_peer": round(rate / fastest, 2) if fastest else None,
     }  # fmt: skip
 
 
@@ -94,19 +132,47 @@ def _url(name: str, folder: Path) -> Iterator[tuple[str, str]]:
         server.cleanup()
 
 
-def _print(rows: list[dict[str, object]]) -> None:
-    print(
-        f"{'database':11} {'what':36} {'items':>8} {'items/s':>9} {'limit/s':>9} {'ratio':>6} {'peak MiB':>9} {'start':>6}"
-    )
+COLUMNS = {
+    "database": 10, "what": 34, "items": 8, "per_second": 10, "microseconds_per_item": 9, "limit_per_second": 9,
+    "of_limit": 8, "best_peer_per_second": 10, "of_best_peer": 8, "peak_mib": 8, "start_mib": 5,
+}  # fmt: skip
+HEADS = ("database", "what", "items", "items/s", "us/item", "limit/s", "of limit", "peer/s", "of peer", "peak MiB")
+
+
+def _print(rows: list[Row]) -> None:
+    print(_line((*HEADS, "start")))
     for row in rows:
-        limit, ratio = row["limit_per_second"] or "-", row["of_limit"] or "-"
-        print(
-            f"{row['database']:11} {WORDS[str(row['phase'])]:36} {row['items']:>8} {row['per_second']:>9} {limit:>9} "
-            f"{ratio:>6} {row['peak_mib']:>9} {row['start_mib']:>6}"
-        )
-    print(
-        "limit: f-strings of the same XML without checks, bare set-based SQL on narrow tables; start: after opening the house"
+        best = row["peers_per_second"].get(row["best_peer"])
+        shown = row | {"what": WORDS[row["phase"]], "best_peer_per_second": best}
+        print(_line(shown[name] for name in COLUMNS))
+    print("limit: f-strings of the same XML without checks, bare set-based SQL on narrow tables")
+    print("start: memory after opening the house; peer: the fastest of those below")
+
+
+def _line(cells: Iterable[object]) -> str:
+    """Return a line of the table: text to the left, figures to the right."""
+    return " ".join(
+        f"{'-' if cell is None else cell:{'<' if number < 2 else '>'}{width}}"
+        for number, (cell, width) in enumerate(zip(cells, COLUMNS.values(), strict=True))
     )
+
+
+def _print_growth(rows: list[Row]) -> None:
+    """Print what an item costs at each size: even, and cost grows as fast as the work; rising, and it grows faster."""
+    costs: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        costs.setdefault((row["database"], row["phase"]), []).append(row)
+    print("\nmicroseconds per item at each size")
+    for (database, phase), at in costs.items():
+        sizes = ", ".join(f"{row['items']}: {row['microseconds_per_item']}" for row in at)
+        print(f"{database:10} {WORDS[phase]:34} {sizes}")
+
+
+def _print_peers(peers: dict[str, Peers]) -> None:
+    print("\npeers, items a second")
+    for phase, (rates, absent) in peers.items():
+        told = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
+        print(f"{WORDS[phase]:34} {absent or told} ({PEERS[phase][1]} items)")
 
 
 if __name__ == "__main__":

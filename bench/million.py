@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ SMALL = 20
 IDLE_ROUNDS = 5
 LOOK_SECONDS = 0.2
 CLI_SECONDS = 10
-PATIENCE_SECONDS = 1800
+PATIENCE_SECONDS = 120
+"""What a round of the second creditor may take, and an answer to a push, before the measuring is given up."""
 CHUNK = 1 << 20
 
 
@@ -148,7 +149,7 @@ class Big:
 
     def look(self) -> str:
         """Note in which stage the file is; return it, ``imported`` at the end."""
-        shown = [one for one in progress.under_way(self.house, [self._office.creditor_id])]
+        shown = progress.under_way(self.house, [self._office.creditor_id])
         for one in shown:
             self.stages.setdefault(one.stage, time.monotonic() - self.began)
             seen = self.percents.setdefault(one.stage, [])
@@ -277,7 +278,7 @@ def measure(size: int, workers: int, kill: str = "") -> dict[str, Any]:
         seconds = {}
         for name, action in {
             "fill": lambda: fill(house, first.creditor_id, size, with_items=False),
-            "hand_over": lambda: transfer.run_evening(house, first.agreement_id, date.today()),
+            "hand_over": lambda: transfer.run_evening(house, first.agreement_id, clock.now().date()),
             "write_file": lambda: write_payments(folder / "big.xml", size, with_items=False),
         }.items():
             began = time.monotonic()

@@ -5,8 +5,8 @@
 
 Each measurement is a process of its own; rates are payments per second of processor time. Every reader must find the
 same count, sum and references, else it is marked wrong. Absolute figures change with the machine and the hour: compare
-ratios of one run. Peers that are not in the development environment are looked for in ``var/peers`` (``make
-bench-peers``); those that need the whole file in memory are asked up to `PEER_SIZE` payments.
+ratios of one run. Peers that are not in the development environment get one of their own (`bench.peer_environment`)
+unless ``--no-peers`` is given; those that need the whole file in memory are asked up to `PEER_SIZE` payments.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.payment_inputs import FORMATS, expected, write
+from bench.peer_environment import peer_python
 
 PEERS = {
     "ocr_giro": ("netsgiro",),
@@ -29,7 +30,6 @@ PEERS = {
     "cremul": ("pydifact",),
 }
 PEER_SIZE = 10_000
-PEER_PYTHON = Path("var/peers/bin/python")
 C_SOURCE = Path(__file__).with_name("limit.c")
 
 
@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--formats", nargs="+", default=list(FORMATS), choices=list(FORMATS))
     parser.add_argument("--json", action="store_true", help="print one JSON object a line instead of the table")
+    parser.add_argument("--no-peers", action="store_true", help="measure ours and the limits only")
     options = parser.parse_args()
     if not options.json:
         print(
@@ -48,9 +49,9 @@ def main() -> int:
         c_limit = _compiled(Path(folder))
         for form in options.formats:
             for size in options.sizes:
-                path = Path(folder) / "payments"
+                path = Path(folder) / "payments.xml"  # whatever the format: one peer refuses a name without a suffix
                 write(path, form, size)
-                for row in _rows(form, size, path, c_limit):
+                for row in _rows(form, size, path, c_limit, () if options.no_peers else PEERS[form]):
                     print(json.dumps(row) if options.json else _line(row), flush=True)
                 path.unlink()
     return 0
@@ -67,18 +68,19 @@ def _compiled(folder: Path) -> Path | None:
     return None
 
 
-def _rows(form: str, size: int, path: Path, c_limit: Path | None) -> Iterator[dict[str, object]]:
+def _rows(
+    form: str, size: int, path: Path, c_limit: Path | None, peers: tuple[str, ...]
+) -> Iterator[dict[str, object]]:
     """Yield one row a reader: the limits first, then ours, then the peers."""
     wanted = expected(size)
     rates: dict[str, float] = {}
     commands = {"C": [str(c_limit), form, str(path)]} if c_limit else {}
-    peers = PEERS[form] if size <= PEER_SIZE else ()
-    for name in ("regex", "ours", *peers):
+    for name in ("regex", "ours", *(peers if size <= PEER_SIZE else ())):
         commands[name] = [sys.executable, "-m", "bench.payment_readers", name, form, str(path)]
     for name, command in commands.items():
         told = _told(command)
-        if told.get("absent") and PEER_PYTHON.exists():
-            told = _told([str(PEER_PYTHON), *command[1:]])
+        if told.get("absent") and (python := peer_python("peers.txt")):
+            told = _told([str(python), *command[1:]])
         row = {"format": form, "payments": size, "reader": name}
         if told.get("absent") or told.get("failed"):
             yield {**row, "result": told.get("failed") or "not installed"}

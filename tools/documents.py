@@ -10,7 +10,7 @@ import click
 from gateway.cli import _COMMANDS, kravport
 from gateway.config import as_markdown
 from gateway.domain import reasons
-from tools import rules_covered
+from tools import format_pages, rules_covered
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,6 +23,7 @@ def generated() -> dict[Path, str]:
         docs / "cli.md": cli_page(),
         docs / "reason-codes.md": reasons_page(),
         rules_covered.PAGE: rules_covered.page(),
+        **format_pages.pages(docs / "formats"),
     }
 
 
@@ -77,6 +78,7 @@ def main() -> int:
             print(f"{name} is stale: make docs")
         return 1 if stale() else 0
     for path, content in generated().items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(content)
     return 0
 

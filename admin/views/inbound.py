@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from admin.access import person, tenant, tenant_ids
 from admin.base import TableView, act, done, download, go_back, not_found_unless, page
 from admin.file_content import content_of
+from admin.file_records import Records, records_of
 from admin.language import language
 from admin.paging import address, slice_of
 from admin.queries import agencies
@@ -22,7 +23,10 @@ from gateway.services import inbound, progress
 
 TABS = ("trouble", "reading", "all")
 _STATES = {"trouble": ("quarantined", "refused"), "reading": ("stored", "reading")}
+_WITH_PAYMENTS = frozenset({"", "payments"})
 FINDINGS_SHOWN = 200
+FIRST_RECORD = "record"
+"""Argument of the address: the record at which the page of the file begins."""
 
 
 class InboundView(TableView):
@@ -63,8 +67,10 @@ class InboundView(TableView):
         with self.house.database.read() as connection:
             arrivals = agencies.arrivals(connection, file_id)
             told = progress.told_of(connection, [file_id]).get(file_id)
-        with open_blob(self.house.database, row.blob_id) as stream:
-            content = content_of(stream, row.size)
+        records, content = self._records(row), None
+        if records is None:
+            with open_blob(self.house.database, row.blob_id) as stream:
+                content = content_of(stream, row.size)
         return str(
             self.render(
                 "panel/inbound_file.html",
@@ -73,6 +79,9 @@ class InboundView(TableView):
                 arrivals=arrivals,
                 told=told,
                 content=content,
+                records=records,
+                records_before=records and records.before and _records_from(records.before),
+                records_after=records and records.after and _records_from(records.after),
                 findings=row.findings[:FINDINGS_SHOWN],
                 findings_more=max(0, len(row.findings) - FINDINGS_SHOWN),
             )
@@ -104,9 +113,25 @@ class InboundView(TableView):
         done("inbound.was_set_aside")
         return go_back(self)
 
+    def _records(self, row: Row[Any]) -> Records | None:
+        """Return the page of the file's records that the address asks for; None for what is no payment file."""
+        if row.kind not in _WITH_PAYMENTS:
+            return None
+        first = request.args.get(FIRST_RECORD, "1")
+        number = int(first) if first.isascii() and first.isdecimal() and len(first) < 12 else 1
+        return records_of(
+            lambda: open_blob(self.house.database, row.blob_id), row.format, row.findings[:FINDINGS_SHOWN],
+            max(1, number), language(),
+        )  # fmt: skip
+
     def _own(self, file_id: int) -> Row[Any]:
         query = agencies.inbound_files(tenant_ids(person().tenants)).where(InboundFile.id == file_id)
         with self.house.database.read() as connection:
             row: Row[Any] = not_found_unless(connection.execute(query).one_or_none())
         tenant(row.creditor_id)
         return row
+
+
+def _records_from(first: int) -> str:
+    """Return the address of the page of records that begins at *first*."""
+    return address(**{FIRST_RECORD: first}) + "#records-h"

@@ -19,6 +19,7 @@ from gateway.domain.ledger import Rejected
 from gateway.errors import DataError, GatewayError, Refused
 from gateway.formats.detect import PROFILES
 from gateway.formats.explain import explain_to
+from gateway.formats.view import FIRST
 from gateway.services import inbound
 from gateway.services.creditors import add_creditor
 from gateway.services.house import House
@@ -31,6 +32,8 @@ PRACTICE_KEY = "practice"
 
 _BANK_OUTCOMES = {"quarantined": WAITS, "refused": REFUSED}
 _OUTCOMES = {"taken": DONE, "not_a_claim": DONE, "held": WAITS, "refused": REFUSED}
+RECORDS_MAX = 10_000
+"""Records one call of 'explain' shows: they are held in memory until the file has been read."""
 
 
 @click.command()
@@ -64,14 +67,26 @@ def ingest(files: tuple[Path, ...], key: str | None, source: str, lang: str, *, 
     "--profile", "profiles", multiple=True, type=click.Choice(PROFILES),
     help="Read a format that nobody has confirmed, by this profile.",
 )  # fmt: skip
+@click.option(
+    "--html", "as_html", is_flag=True, help="One page of HTML that needs nothing but itself, to open or print."
+)
+@click.option(
+    "--records", default=FIRST, show_default=True, type=click.IntRange(0, RECORDS_MAX),
+    help="How many records to show from the beginning; those with a finding are shown wherever they stand.",
+)  # fmt: skip
 @as_json
-def explain(file: Path, lang: str, profiles: tuple[str, ...], *, as_json: bool) -> int:
+def explain(file: Path, lang: str, profiles: tuple[str, ...], records: int, *, as_html: bool, as_json: bool) -> int:
     """Say what a payment file holds: format, totals, every payment, and what is wrong with it. Changes nothing.
+
+    The file is shown record by record as well: fixed columns under a ruler, camt and CREMUL as a tree, each field named.
 
     Exit code: 0 the file would be accepted, 2 it would go to quarantine, 3 it would be refused.
     """
     try:
-        return explain_to(file, as_json=as_json, write=click.echo, language=lang, name=str(file), profiles=profiles)
+        return explain_to(
+            file, style="json" if as_json else "html" if as_html else "text", write=click.echo, language=lang,
+            name=str(file), profiles=profiles, records=records,
+        )  # fmt: skip
     except OSError as error:
         raise DataError(f"{file}: {error.strerror}") from error
 

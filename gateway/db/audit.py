@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +15,15 @@ from gateway.db.tables import AuditEvent
 
 SYSTEM = "system"
 """Actor of what no person asked for."""
+
+
+def acts(
+    connection: Connection, creditor_id: int, object_type: str, object_id: object, actions: Collection[str]
+) -> Sequence[str]:
+    """Return which of *actions* were done to an object, oldest first: also when the ledger no longer shows it."""
+    e = AuditEvent
+    mine = (e.creditor_id == creditor_id, e.object_type == object_type, e.object_id == str(object_id))
+    return connection.execute(select(e.action).where(*mine, e.action.in_(actions)).order_by(e.number)).scalars().all()
 
 
 def record(

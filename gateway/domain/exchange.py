@@ -377,7 +377,10 @@ class Payment(NamedTuple):
     with parts of the amount where the file states them, and every part of the free text (kind ``text``). Whoever wants
     a list in either case asks for `all_references`.
 
-    Equal payments in one file may have equal keys: they are several payments, numbered by whoever stores them.
+    *key* begins with a letter and holds nothing that a copy of the file changes: no message id, stamp or place in the file.
+    Equal payments in one file are several payments. They have equal keys, numbered by whoever stores them, or the reader
+    numbers them in the order of the file; either way a file with one more of them brings one new key. A key of money that
+    is only announced is never that of its booking; whoever stores both joins them.
 
     *statement_reference* names the sum on the bank statement that the payment is part of; *order_date* is when the payer
     ordered it. *charges_minor* was taken on the way: the payer paid that much more than *amount_minor*. *deduction* tells

@@ -27,6 +27,9 @@ def instruct(verdict: Verdict, said: Said, agency: str, *, is_withdrawn: bool) -
     if is_withdrawn or said.is_withdrawing:
         _stop(verdict, invoice, CLAIM_WITHDRAWN if is_withdrawn else "claim.withdrawing", agency)
         return
+    if said.wanted and invoice.due is None:  # the source took back what no claim can be handed over without
+        verdict.holds.append(Hold(invoice.entry_id, "document.due_date_missing", {}))
+        return
     for instruction in sorted(said.wanted, key=lambda one: one.action is Action.WITHDRAW):
         if instruction.action is Action.WITHDRAW and _has_payment_to_come(verdict, invoice):
             verdict.holds.append(Hold(invoice.entry_id, "instruction.payment_first", {"agency": agency}))

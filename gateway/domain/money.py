@@ -11,6 +11,9 @@ from gateway.errors import DataError, DecodeError
 _DECIMALS = {"ISK": 0, "JPY": 0, "KRW": 0, "CLP": 0, "HUF": 2, "BHD": 3, "KWD": 3, "TND": 3}
 """ISO 4217 exponents that differ from two, for the currencies a Nordic ledger meets."""
 
+MAX_MINOR = 2**63 - 1
+"""No database keeps a larger amount. The largest of any format has eighteen digits; what has more is damage."""
+
 _DECIMAL = re.compile(r"([+-]?)([0-9]+)(?:\.([0-9]*))?")
 
 
@@ -23,7 +26,8 @@ def parse_minor(text: str, currency: str) -> int:
     """Return the minor units that the decimal *text* ("1250.00", "25000.000") stands for.
 
     Raises:
-        DecodeError: not a decimal, or a remainder below the minor unit that is not zero. Nothing is rounded (S4).
+        DecodeError: not a decimal, beyond `MAX_MINOR`, or a remainder below the minor unit that is not zero. Nothing is
+            rounded (S4).
     """
     match = _DECIMAL.fullmatch(text)
     if match is None:
@@ -32,7 +36,11 @@ def parse_minor(text: str, currency: str) -> int:
     places = exponent(currency)
     if fraction[places:].strip("0"):
         raise DecodeError(said("wrong.decimals", currency=currency), value=text)
-    minor = int(whole + fraction[:places].ljust(places, "0"))
+    digits = (whole + fraction[:places].ljust(places, "0")).lstrip("0") or "0"
+    if len(digits) > len(str(MAX_MINOR)) or int(digits) > MAX_MINOR:
+        largest = format_minor(MAX_MINOR, currency)
+        raise DecodeError(said("wrong.out_of_range", least=f"-{largest}", most=largest), value=text)
+    minor = int(digits)
     return -minor if sign == "-" else minor
 
 

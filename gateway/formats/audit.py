@@ -11,10 +11,14 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from gateway.domain.exchange import Direction, Finding, Severity
+from gateway.domain.reasons import said
 from gateway.errors import FileQuarantined, FileRefused
 
 MAX_FINDINGS = 200
 """Findings kept in full. A file wrong in every line says nothing more in its ten-thousandth; the rest are counted."""
+
+MAX_REFERENCE_CHARACTERS = 600
+"""References are looked up by an index, which takes 2,700 bytes and no more; those of banks have 140 characters at most."""
 
 
 class Audit:
@@ -53,6 +57,12 @@ class Audit:
         """Compare a control total the file states with what its rows give."""
         if stated != computed:
             self.block("file.control_total", f"{place}, {what}", str(stated), stated=stated, computed=computed)
+
+    def check_reference(self, value: str, place: str) -> None:
+        """Block a file with a reference too long to be one: no database indexes it, and nothing is ever cut."""
+        if len(value) > MAX_REFERENCE_CHARACTERS:
+            reason = said("wrong.text_length", least=0, most=MAX_REFERENCE_CHARACTERS)
+            self.block("file.invalid", place, value, reason=reason)
 
     def quarantine(self, code: str, place: str = "", value: str = "", **values: object) -> NoReturn:
         """Note a fault behind which nothing sensible can be read, and stop.

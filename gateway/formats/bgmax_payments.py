@@ -100,7 +100,7 @@ def made(
 
     *deduction* is the code of a TK21: they take money off then. Extra references that cannot be read are findings.
     """
-    payers, raws, _, codes, raw_serials, details, names, *address, numbers = columns
+    payers, raws, _, codes, raw_serials, details, names, numbers = columns
     serials = _serials(raw_serials)
     values: Sequence[str] = list(map(str.strip, raws, repeat(" ")))
     kinds: Iterable[str] = map(_IS_VALID.get, codes, _EMPTY) if deduction is None else repeat("credit_note")
@@ -117,7 +117,7 @@ def made(
         repeat(day), _names(names), _bankgiros(payers), repeat(section.account), serials,
         joined, _keys(section, serials, payers, raws, minors), _EMPTY, _EMPTY, _EMPTY, repeat(None), _EMPTY, kinds,
         repeat(section.statement_reference), repeat(None), repeat(0), repeat(DEDUCTIONS.get(deduction or "", "")),
-        _numbers(numbers), _addresses(*address),
+        _numbers(numbers), _EMPTY,
     ))  # fmt: skip
 
 
@@ -207,19 +207,3 @@ def _numbers(column: Sequence[str]) -> Iterable[str]:
     if not any(column):
         return _EMPTY
     return [number.strip().removeprefix("00") if number.strip("0 ") else "" for number in column]
-
-
-def _addresses(streets: Sequence[str], postcodes: Sequence[str], cities: Sequence[str]) -> Iterable[str]:
-    """Return the lines of each address; *cities* have the country and its code behind the city."""
-    if not any(streets) and not any(cities):
-        return _EMPTY
-    lines, codes, towns = (list(map(str.strip, column)) for column in (streets, postcodes, cities))
-    if all(lines) and all(codes) and all(towns) and len(max(towns, key=len)) <= NAME_WIDTH:
-        return [f"{line}\n{code} {town}" for line, code, town in zip(lines, codes, towns, strict=True)]
-    return [_address(*row) for row in zip(lines, codes, cities, strict=True)]
-
-
-def _address(street: str, postcode: str, city: str) -> str:
-    town, country, code = city[:NAME_WIDTH], city[NAME_WIDTH : 2 * NAME_WIDTH], city[2 * NAME_WIDTH :]
-    lines = (street, f"{postcode} {town.strip()}".strip(), f"{country.strip()} {code.strip()}".strip())
-    return "\n".join(filter(None, lines))

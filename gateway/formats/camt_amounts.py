@@ -12,7 +12,7 @@ from gateway.formats.audit import Audit
 MAX_CHARACTERS = 40
 """Longest number read. ISO 20022 allows 18 digits; Python refuses to convert thousands."""
 
-_PLAIN = re.compile(r"[0-9]{1,18}\.[0-9]{2}")
+_PLAIN = re.compile(r"[0-9]{1,15}\.[0-9]{2}")
 _CURRENCY = re.compile(r"[A-Z]{3}")
 
 

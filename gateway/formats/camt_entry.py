@@ -286,6 +286,8 @@ class Transactions:
                 is_said |= bool(remittance.keys() & {"remitted", "credited"})
             elif references:
                 has_all = False
+            for reference in references:
+                self._audit.check_reference(reference.value, f"transaction {values['position']}, RmtInf/Strd")
             found += references
             parts += remittance.get("texts", ())
         is_divided = False

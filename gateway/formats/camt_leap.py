@@ -102,7 +102,9 @@ class Leaps:
     @property
     def lines(self) -> int:
         """How many lines have been leapt over, up to the element being read."""
-        return self._lines + self._text.count("\n", self._start, self._at)
+        count, text, start, at = self._text.count, self._text, self._start, self._at
+        breaks = count("\r", start, at) - count("\r\n", start, at) if "\r" in text else 0  # a lone CR is a line end too
+        return self._lines + count("\n", start, at) + breaks
 
     def forget(self) -> None:
         """Forget every shape: another message begins, perhaps in another namespace."""

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from gateway.domain.money import exponent
+from gateway.formats.audit import MAX_REFERENCE_CHARACTERS
 from gateway.formats.camt_parts import IS_CREDIT, reference_kind
 from gateway.formats.camt_paths import Node, Values
 
@@ -26,8 +27,8 @@ MAX_SHAPE_CHARACTERS = 1 << 15
 
 _TOKEN = re.compile(r'<(/?)((?:[A-Za-z_][\w.-]*:)?)([A-Za-z_][\w.-]*)(?: Ccy="([A-Z]{3})")?>|([^<&]+)', re.ASCII)
 _BLANKS = "[ \t\r\n]*+"
-_TEXT = "[^<&\\]\r\x00-\x08\x0b\x0c\x0e-\x1f]*+"
-"""No markup, no ``]]>``, no line end to normalise, no control character. U+FFFE and U+FFFF, which XML forbids too, are
+_TEXT = f"[^<&\\]\r\x00-\x08\x0b\x0c\x0e-\x1f]{{0,{MAX_REFERENCE_CHARACTERS}}}+"
+"""No markup, no ``]]>``, no line end to normalise, no control character, no reference too long to take. U+FFFE and U+FFFF, which XML forbids too, are
 looked for once in each piece of the file. Quantifiers are possessive: a pattern never goes back, so it takes linear time."""
 _AMOUNT = r"[0-9]{1,15}+\.[0-9]{2}"
 _DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"

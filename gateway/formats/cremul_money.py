@@ -131,6 +131,7 @@ class Books:
         """Return what a DOC segment names."""
         kind = DOCUMENT_KINDS.get(component(segment, 1), "")
         raw = segment[2][0] if len(segment) > 2 else ""
+        self._audit.check_reference(raw, self._segments.place("DOC"))
         if kind == "kid" and raw.strip() and not _KID.fullmatch(raw.strip()):
             self._audit.warn("ocr.kid_shape", self._segments.place("DOC 999"), raw)
         return Document(raw, kind)

@@ -1,7 +1,8 @@
 """Says in words and in JSON what a payment file holds and what would become of it. Changes nothing.
 
-The file is read once, by the reader that would import it. Payments go to a temporary file as they come, so a file of a
-million needs no more memory than one of ten; a damaged file is told as far as it could be read.
+The file is read by the reader that would import it, and once more for the records that are shown (`view`). Payments go to
+a temporary file as they come, so a file of a million needs no more memory than one of ten; a damaged file is told as far
+as it could be read.
 """
 
 from __future__ import annotations
@@ -11,21 +12,19 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
 from gateway.domain.exchange import Finding, Payment, PaymentStream
-from gateway.domain.money import format_minor
-from gateway.domain.reasons import sentence
 from gateway.errors import FileQuarantined, FileRefused
 from gateway.formats.detect import HEAD_BYTES, detect, open_payments
+from gateway.formats.view.model import FIRST, FindingTold, View, tell
+from gateway.formats.view.page import as_html
+from gateway.formats.view.read import view_of
+from gateway.formats.view.text import as_text
 
 ACCEPTED, QUARANTINED, REFUSED = "accepted", "quarantined", "refused"
 EXIT_CODES = {ACCEPTED: 0, QUARANTINED: 2, REFUSED: 3}
-
-SHOWN = 50
-"""Payments in the text for people; the JSON has them all."""
 
 SPOOL_BYTES = 1 << 20
 """Payments kept in memory before they go to disk."""
@@ -43,6 +42,7 @@ class Explanation:
 
     *verdict* is ``accepted``, ``quarantined`` or ``refused``; *exit_code* 0, 2 or 3. *transactions* counts what the
     file holds whether or not it would be posted; *totals* are minor units by currency and direction over all of it.
+    *told_findings* are in *language*; *view* is the file record by record, None where it was not asked for.
     """
 
     def __init__(self, language: str = "en") -> None:
@@ -50,7 +50,8 @@ class Explanation:
         self.verdict = ACCEPTED
         self.transactions = 0
         self.totals: Mapping[str, Mapping[str, int]] = {}
-        self._language = language
+        self.language = language
+        self.view: View | None = None
         self._findings: tuple[Finding, ...] = ()
         self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - open as long as the explanation is
             max_size=SPOOL_BYTES, mode="w+", encoding="utf-8", newline="\n"
@@ -72,18 +73,15 @@ class Explanation:
         return EXIT_CODES[self.verdict]
 
     @property
+    def told_findings(self) -> list[FindingTold]:
+        """What is noteworthy or wrong, for a person."""
+        return [tell(finding, self.language) for finding in self._findings]
+
+    @property
     def findings(self) -> list[dict[str, Any]]:
-        """What is noteworthy or wrong: code, severity, place, value, and the sentence for a person."""
-        return [
-            {
-                "code": finding.code,
-                "severity": finding.severity.value,
-                "place": finding.place,
-                "value": finding.value,
-                "text": sentence(finding.code, self._language, finding.values),
-            }
-            for finding in self._findings
-        ]
+        """The same as plain values: code, severity, place, value, and the sentence for a person."""
+        names = ("code", "severity", "place", "value", "text")
+        return [{name: getattr(told, name) for name in names} for told in self.told_findings]
 
     def payments(self) -> Iterator[dict[str, Any]]:
         """Yield the payments in file order."""
@@ -104,25 +102,12 @@ class Explanation:
             put(("\n" if index == 0 else ",\n") + line.rstrip("\n"))
         put("],\n" + _inner(self._tail()).removeprefix("{") + "}\n")
 
-    def as_text(self) -> str:
-        """Return a summary for a person: verdict, totals, the first payments, every finding as a sentence."""
-        lines = [f"Format:       {self.format or 'not recognised'}", f"Verdict:      {_VERDICTS[self.verdict]}"]
-        if self.verdict != REFUSED:
-            lines.append(f"Transactions: {self.transactions}")
-        for currency, total in sorted(self.totals.items()):
-            credit, debit = (format_minor(total[side], currency) for side in ("credit", "debit"))
-            lines.append(f"Total {currency}:    {credit} in, {debit} out")
-        shown = list(islice(self.payments(), SHOWN + 1))
-        if shown:
-            lines += ["", _row("no.", "date", "amount", "", "direction", "reference", "payer", "")]
-            lines += [_payment_row(payment, self._language) for payment in shown[:SHOWN]]
-        if len(shown) > SHOWN:
-            lines.append(f"... the first {SHOWN} are shown; --json lists them all")
-        findings = self.findings
-        if findings:
-            lines += ["", "Findings:"]
-            lines += [_finding_line(finding) for finding in findings]
-        return "\n".join(lines) + "\n"
+    def as_text(self, name: str = "") -> str:
+        """Return it for a person: verdict, totals, the first payments, every finding, the records of the view.
+
+        *name* is the file's, for the first line.
+        """
+        return as_text(self, name)
 
     def _head(self) -> dict[str, Any]:
         totals = {currency: dict(total) for currency, total in self.totals.items()}
@@ -131,8 +116,15 @@ class Explanation:
     def _tail(self) -> dict[str, Any]:
         return {"findings": self.findings, "verdict": self.verdict, "exit_code": self.exit_code}
 
-    def _read(self, stream: BinaryIO, profiles: Collection[str]) -> None:
-        """Read *stream* to its end or its first fatal fault."""
+    def _read(self, stream: BinaryIO, profiles: Collection[str], records: int) -> None:
+        """Read *stream* to its end or its first fatal fault; then view as many *records* from its beginning."""
+        start = stream.tell()
+        self._read_payments(stream, profiles)
+        if records and self.verdict != REFUSED:
+            stream.seek(start)
+            self.view = view_of(stream, self.format, self.told_findings, language=self.language, count=records)
+
+    def _read_payments(self, stream: BinaryIO, profiles: Collection[str]) -> None:
         head = stream.read(HEAD_BYTES)
         stream.seek(-len(head), io.SEEK_CUR)
         self.format = detect(head).name
@@ -158,13 +150,17 @@ class Explanation:
             write(encode(_as_dict(payment)) + "\n")
 
 
-def explain(source: Path | str | BinaryIO, *, language: str = "en", profiles: Collection[str] = ()) -> Explanation:
+def explain(
+    source: Path | str | BinaryIO, *, language: str = "en", profiles: Collection[str] = (), records: int = 0
+) -> Explanation:
     """Read *source* and return what it holds; no content whatever raises an error.
 
     Args:
         source: a path, or a binary stream read from where it stands (one that cannot seek is copied to disk first).
         language: ``en``, ``nb`` or ``sv``, for the sentences of the findings.
         profiles: unverified formats to read all the same, as for `open_payments`.
+        records: how many records to show from the beginning of the file, with every other at which a finding stands;
+            0 for no view. The file is read twice for it.
 
     Raises:
         OSError: *source* cannot be opened or read.
@@ -173,14 +169,14 @@ def explain(source: Path | str | BinaryIO, *, language: str = "en", profiles: Co
     try:
         if isinstance(source, Path | str):
             with Path(source).open("rb") as stream:
-                explanation._read(stream, profiles)  # noqa: SLF001 - the two halves of one thing
+                explanation._read(stream, profiles, records)  # noqa: SLF001 - the two halves of one thing
         elif source.seekable():
-            explanation._read(source, profiles)  # noqa: SLF001
+            explanation._read(source, profiles, records)  # noqa: SLF001
         else:
             with tempfile.TemporaryFile() as copy:
                 shutil.copyfileobj(source, copy)
                 copy.seek(0)
-                explanation._read(copy, profiles)  # noqa: SLF001
+                explanation._read(copy, profiles, records)  # noqa: SLF001
     except BaseException:
         explanation.close()
         raise
@@ -190,27 +186,33 @@ def explain(source: Path | str | BinaryIO, *, language: str = "en", profiles: Co
 def explain_to(
     source: Path | str | BinaryIO,
     *,
-    as_json: bool,
+    style: str = "text",
     write: Callable[[str], object],
     language: str = "en",
     name: str = "",
     profiles: Collection[str] = (),
+    records: int = FIRST,
 ) -> int:
     """Explain *source* in pieces of text handed to *write* (each to stand on lines of its own); return the exit code.
 
     Args:
         source: as for `explain`.
-        as_json: one JSON object instead of the summary.
+        style: ``text`` for a terminal, ``html`` for a page of its own, ``json`` for programs (no records).
         write: takes text without its last line end, as ``click.echo`` does.
         language: as for `explain`.
-        name: the file's name, printed above the summary where given.
+        name: the file's name, for the heading.
         profiles: as for `explain`.
+        records: as for `explain`.
     """
-    with explain(source, language=language, profiles=profiles) as explanation:
-        if as_json:
+    with explain(
+        source, language=language, profiles=profiles, records=0 if style == "json" else records
+    ) as explanation:
+        if style == "json":
             explanation.write_json(_Lines(write))
+        elif style == "html":
+            write(as_html(explanation, name).rstrip("\n"))
         else:
-            write((f"File:         {name}\n" if name else "") + explanation.as_text().rstrip("\n"))
+            write(explanation.as_text(name).rstrip("\n"))
         return explanation.exit_code
 
 
@@ -225,13 +227,6 @@ class _Lines:
         if mark:
             self._write(whole)
         self._rest = rest
-
-
-_VERDICTS = {
-    ACCEPTED: "accepted: the file would be imported",
-    QUARANTINED: "quarantined: nothing in the file would take effect until a person has looked at it",
-    REFUSED: "refused: this is not a file that can be imported",
-}
 
 
 def _as_dict(payment: Payment) -> dict[str, Any]:
@@ -256,26 +251,3 @@ def _as_dict(payment: Payment) -> dict[str, Any]:
 def _inner(values: Mapping[str, Any]) -> str:
     """Return *values* as JSON without the closing brace."""
     return json.dumps(values, ensure_ascii=False, indent=1).removesuffix("\n}")
-
-
-def _row(*cells: str) -> str:
-    position, day, amount, currency, direction, reference, payer, note = cells
-    return (
-        f"{position:>6}  {day:<10}  {amount:>14} {currency:<3}  {direction:<9}  {reference:<25}  {payer}{note}".rstrip()
-    )
-
-
-def _payment_row(payment: Mapping[str, Any], language: str) -> str:
-    why = sentence(payment["why_not"], language).rstrip(".")
-    note = "" if payment["posts"] else f"  (not posted: {why} [{payment['why_not']}])"
-    return _row(
-        str(payment["position"]), payment["value_date"] or "-", format_minor(payment["amount_minor"], payment["currency"]),
-        payment["currency"], payment["direction"] + ("*" if payment["is_reversal"] else ""), payment["reference"] or "-",
-        payment["payer"] or "-", note,
-    )  # fmt: skip
-
-
-def _finding_line(finding: Mapping[str, Any]) -> str:
-    place = f" ({finding['place']})" if finding["place"] else ""
-    value = f" Found: {finding['value']!r}." if finding["value"] else ""
-    return f"  {finding['severity']}: {finding['text']}{place}{value} [{finding['code']}]"

@@ -17,6 +17,7 @@ from itertools import chain, compress, count
 from typing import BinaryIO, ClassVar, TypeVar, cast
 
 from gateway.domain.exchange import Finding, Payment
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError
 from gateway.formats.audit import Audit
 from gateway.formats.record import decode
@@ -32,6 +33,8 @@ HELD_LINES = 100
 END_OF_LINE = " *\n"
 _MARK = b"\xef\xbb\xbf"
 _END_OF_FILE = b" \r\n\x1a"
+_CONTROLS = tuple(map(chr, (*range(10), *range(11, 32), 127)))
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 R = TypeVar("R")
 
 
@@ -67,7 +70,8 @@ class FixedWidthReader(ABC):
         self.totals = self._audit.totals
         self.identity = ""
         self.accounts: dict[str, int] = {}
-        self._is_damaged = self._is_recoded = self._is_recoding_told = False
+        self._is_damaged = self._is_recoded = False
+        self._recoded_place = ""
         self._text, self._lines_before = "", 0
         self._last = ""  # what stands behind the last line end
         self._unit: int | None = None  # the unit being read, where the text is read by units
@@ -94,7 +98,9 @@ class FixedWidthReader(ABC):
         """Yield the payments of one run of units or of one line after the other; each must be used up before the next."""
         held = ""
         for text in chain(self._pieces(), ("",)):
-            held = yield from self._read_piece(held + text, len(held), is_last=not text)
+            held = yield from self._read_piece(held + text, is_last=not text)
+        if self._recoded_place:
+            self._audit.warn("file.encoding", self._recoded_place, encoding="ISO-8859-1")
         if self.ends_whole and 0 < len(self._last) < self.width:
             self._audit.block("file.truncated", f"line {self._lines_before}", self._last)
         yield self._finish()
@@ -131,13 +137,13 @@ class FixedWidthReader(ABC):
             self._is_recoded |= before is not None
             yield text if before is None else before
 
-    def _read_piece(self, text: str, seen: int, *, is_last: bool) -> Generator[Iterable[Payment], None, str]:
-        """Read *text*, of which *seen* characters were held back before; return the lines at its end to hold back."""
+    def _read_piece(self, text: str, *, is_last: bool) -> Generator[Iterable[Payment], None, str]:
+        """Read *text*; return the lines at its end to hold back."""
         self._text, self._counted, held = text, (0, self._lines_before + 1), ""
         if text[-1:] not in {"", "\n"}:
             text = self._last_line(text)
-        self._look_for_oddities(text, seen)
-        if "\t" in text or "\x1a" in text:  # a tab shifts the columns behind it; an end-of-file mark is no text
+        self._look_for_recoding(text)
+        if any(map(text.__contains__, _CONTROLS)):  # each sought on its own: so quick that it costs nothing
             yield self._read_lines(0, len(text))
         else:
             flat = self.units.split(text)
@@ -157,16 +163,12 @@ class FixedWidthReader(ABC):
         self._text = text + "\n"
         return self._text
 
-    def _look_for_oddities(self, text: str, seen: int) -> None:
-        """Note a NUL byte, which no database keeps in a text, and, once, that the file is a copy in UTF-8."""
-        if "\0" in text and (place := text.find("\0", seen)) >= 0:
-            self._offset = place
-            self._fault("holds a NUL byte", value=text[self._offset : self._offset + 20])
-        if self._is_recoded and not self._is_recoding_told and not text.isascii():
-            self._is_recoding_told = True
+    def _look_for_recoding(self, text: str) -> None:
+        """Keep where a file begins to show that it is a copy in UTF-8; it is told at the end, whoever holds lines back."""
+        if self._is_recoded and not self._recoded_place and not text.isascii():
             self._offset = next(place for place, sign in enumerate(text) if not sign.isascii())
-            self._audit.warn("file.encoding", self._place(), encoding="ISO-8859-1")
-        self._counted = (0, self._lines_before + 1)  # lines are numbered from the start of the piece again
+            self._recoded_place = f"line {self._line_number()}"
+            self._counted = (0, self._lines_before + 1)  # lines are numbered from the start of the piece again
 
     def _read_units(self, flat: Sequence[str | None], lines: Sequence[str | None]) -> Iterator[Iterable[Payment]]:
         """Read runs of units, each as columns, and the *lines* between them.
@@ -217,7 +219,9 @@ class FixedWidthReader(ABC):
         """Return a line as a record: blanks that were trimmed on the way are put back."""
         line = raw.rstrip(" \r\x1a")
         if "\t" in line:
-            self._audit.warn("file.tab", self._place(), line)
+            self._audit.warn("file.tab", self._place(), line)  # it shifts the columns behind it
+        if found := _FORBIDDEN.search(line):
+            self._fault(said("wrong.control_character"), value=line[found.start() :])
         if len(line) > self.width:
             self._audit.block("file.record_length", self._place(), line)
             self._is_damaged = True

@@ -79,8 +79,8 @@ class OcrGiroReader(FixedWidthReader):
 
     def _take(self, columns: Sequence[Sequence[str]], count: int) -> Iterable[Payment] | None:
         _, _, identities, lump_sums, signs, amounts, raw_kids, archives, order_days, payers = columns
-        sums, days = {*lump_sums}, self._days
-        if self._service != SERVICE or self._is_ended or not self._know({text[:6] for text in sums}.union(order_days)):
+        sums, ordered, days = _distinct(lump_sums), _distinct(order_days), self._days
+        if self._service != SERVICE or self._is_ended or not self._know({text[:6] for text in sums} | ordered):
             return None
         waited = tuple(self._flush())
         first, account = self._audit.transactions + 1, self._account
@@ -92,13 +92,14 @@ class OcrGiroReader(FixedWidthReader):
         for day in settled.values():
             self._see_day(day)
         dates = [*map(settled.__getitem__, lump_sums)] if len(sums) > 1 else [*settled.values()] * count
+        order_dates = map(days.__getitem__, order_days) if len(ordered) > 1 else repeat(days[order_days[0]])
         payments = map(_new, repeat(Payment), zip(
             range(first, first + count), minors, repeat(CURRENCY), directions, repeat(False), repeat("BOOK"),
             repeat(True), _EMPTY, kids, raw_kids, repeat(()), dates, dates, _EMPTY, _all_known(payers, 11),
             repeat(account), _all_known(archives, 9), _EMPTY,
             map(f"ocr:{account}:".__add__, map(str.__add__, archives, identities)), _EMPTY, _EMPTY, _EMPTY, repeat(None),
             _EMPTY, _KIND if all(kids) else ["kid" if kid else "" for kid in kids], lump_sums,
-            map(days.__getitem__, order_days), repeat(0), _EMPTY, _EMPTY, _EMPTY,
+            order_dates, repeat(0), _EMPTY, _EMPTY, _EMPTY,
         ))  # fmt: skip
         return chain(waited, payments) if waited else payments
 
@@ -337,3 +338,8 @@ def _all_known(column: Sequence[str], width: int) -> Sequence[str]:
     if " " in joined or len(joined) < width * len(column) or "0" * width in column:
         return [_known(text) for text in column]
     return column
+
+
+def _distinct(column: Sequence[str]) -> set[str]:
+    """Return the texts of *column*, of which there is most often one; comparing them is quicker than hashing each."""
+    return {column[0]} if column.count(column[0]) == len(column) else {*column}

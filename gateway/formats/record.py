@@ -24,7 +24,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
+from types import CodeType
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar, dataclass_transform
 
 from gateway.errors import DecodeError, EncodeError
@@ -222,6 +223,7 @@ def record(*, length: int) -> Callable[[type[T]], type[T]]:
     return make
 
 
+@cache
 def columns(cls: type) -> tuple[tuple[str, Column], ...]:
     """Return the fields of a record class with their columns, in order of position."""
     return tuple((item.name, item.metadata[_KEY]) for item in dataclasses.fields(cls))
@@ -368,7 +370,13 @@ def _unfit(record: object) -> EncodeError:
 
 def _holds(column: Column, template: str, value: object) -> bool:
     source = template.format(v="value", r="value", **{key: key for key in column.names})
-    return bool(eval(source, {**column.names, "value": value}))  # noqa: S307 - as in `_compile`
+    return bool(eval(_condition(source), {**column.names, "value": value}))  # noqa: S307 - as in `_compile`
+
+
+@cache
+def _condition(source: str) -> CodeType:
+    """Return *source*, of which there is one for each kind of column, compiled: a file may be wrong in every line."""
+    return compile(source, "<column>", "eval")
 
 
 # --- files of records ------------------------------------------------------------------------------------------------

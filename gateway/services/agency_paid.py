@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import ColumnElement, Connection, case, func, or_, select, update
 
 from gateway.db.bulk import table_of
 from gateway.db.tables import Claim, IncomingPayment
@@ -15,42 +16,67 @@ _P = table_of(IncomingPayment)
 _C = table_of(Claim)
 
 
-def note_file(connection: Connection, file: Any, agreement: Agreement, *, has_divided: bool) -> None:
-    """Lower the agency balance by what *file* reports as paid on the principal, matched rows only."""
-    takes_back = _P.c.is_reversal | (_P.c.direction == Direction.DEBIT.value)
-    signed = case((takes_back, -_P.c.principal_minor), else_=_P.c.principal_minor)
-    placed = (_P.c.file_id == file.id, _P.c.state.in_(("proposed", "posted")), _P.c.entry_id.is_not(None))
+def note_file(connection: Connection, file: Any, agreement: Agreement, *, is_plain: bool) -> None:
+    """Lower the agency balance by what *file* reports as paid on the principal, matched rows only.
+
+    *is_plain* says that no row is divided or takes another back: then each counts on one invoice, as a set.
+    """
+    signed = case((_takes_back(), -_P.c.principal_minor), else_=_P.c.principal_minor)
+    placed = [_P.c.file_id == file.id, _P.c.state.in_(("proposed", "posted")), _P.c.entry_id.is_not(None)]
+    whole = [] if is_plain else [_P.c.match_rule != DIVIDED, _P.c.reverses_key == ""]
     paid = (
-        select(_P.c.entry_id, func.sum(signed).label("paid"))
-        .where(*placed, _P.c.match_rule != DIVIDED)
-        .group_by(_P.c.entry_id)
-        .subquery()
+        select(_P.c.entry_id, func.sum(signed).label("paid")).where(*placed, *whole).group_by(_P.c.entry_id).subquery()
     )
     connection.execute(
         update(_C)
         .where(_C.c.agreement_id == agreement.agreement_id, _C.c.entry_id == paid.c.entry_id)
         .values(agency_paid_minor=_C.c.agency_paid_minor + paid.c.paid)
     )
-    if has_divided:
-        for row in connection.execute(select(*_P.columns).where(*placed, _P.c.match_rule == DIVIDED)).all():
-            move(connection, row, None, row.entry_id)
+    if not is_plain:
+        others = select(*_P.columns).where(*placed, or_(_P.c.match_rule == DIVIDED, _P.c.reverses_key != ""))
+        for row in connection.execute(others).all():
+            _change(connection, row, _shares(connection, row))
 
 
-def move(connection: Connection, row: Any, before: int | None, after: int | None) -> None:
-    """Let the payment *row* count on another claim than before; None is none.
+def put_on(connection: Connection, row: Any, entry_id: int) -> None:
+    """Let the whole payment *row* count on the claim of one invoice; a reversal counts where its payment did."""
+    _change(connection, row, _whole(connection, row, entry_id))
 
-    Where *row* is divided as it stands, its one invoice means all of them, each with its part.
-    """
-    signed = -row.principal_minor if row.is_reversal or row.direction == "debit" else row.principal_minor
-    for entry_id, sign in ((before, -1), (after, 1)):
-        if entry_id is None or row.agreement_id is None:
-            continue
-        shares = {entry_id: signed}
-        if row.match_rule == DIVIDED and entry_id == row.entry_id:
-            shares = {one.invoice.id: one.money_minor for one in settled(parts_of(connection, row.id))}
-        for claim_entry_id, share in shares.items():
-            connection.execute(
-                update(_C)
-                .where(_C.c.agreement_id == row.agreement_id, _C.c.entry_id == claim_entry_id)
-                .values(agency_paid_minor=_C.c.agency_paid_minor + sign * share)
-            )
+
+def take_off(connection: Connection, row: Any) -> None:
+    """Let the payment *row* count nowhere: it is no proposal any longer, or one for another invoice."""
+    if row.state == "proposed" and row.entry_id is not None:
+        _change(connection, row, {entry_id: -share for entry_id, share in _shares(connection, row).items()})
+
+
+def _shares(connection: Connection, row: Any) -> dict[int, int]:
+    """Return what a payment as it is placed brings each invoice."""
+    if row.match_rule == DIVIDED:
+        return _divided(connection, row.id)
+    return _whole(connection, row, row.entry_id)
+
+
+def _whole(connection: Connection, row: Any, entry_id: int) -> dict[int, int]:
+    if row.reverses_key:
+        same = (_P.c.creditor_id == row.creditor_id, _P.c.key == row.reverses_key, _P.c.match_rule == DIVIDED)
+        original = connection.execute(select(_P.c.id).where(*same)).scalar_one_or_none()
+        if original is not None:
+            return {invoice_id: -share for invoice_id, share in _divided(connection, original).items()}
+    takes_back = row.is_reversal or row.direction == Direction.DEBIT.value
+    return {entry_id: -row.principal_minor if takes_back else row.principal_minor}
+
+
+def _divided(connection: Connection, payment_id: int) -> dict[int, int]:
+    return {one.invoice.id: one.money_minor for one in settled(parts_of(connection, payment_id))}
+
+
+def _takes_back() -> ColumnElement[bool]:
+    return or_(_P.c.is_reversal, _P.c.direction == Direction.DEBIT.value)
+
+
+def _change(connection: Connection, row: Any, shares: Mapping[int, int]) -> None:
+    if row.agreement_id is None:
+        return
+    for entry_id, share in shares.items():
+        mine = (_C.c.agreement_id == row.agreement_id, _C.c.entry_id == entry_id)
+        connection.execute(update(_C).where(*mine).values(agency_paid_minor=_C.c.agency_paid_minor + share))

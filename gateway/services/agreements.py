@@ -20,6 +20,7 @@ from gateway.db.tables import Agreement, Creditor, Envelope, FactoringSettings
 from gateway.domain.calendar import business_date, cutoff
 from gateway.domain.checks import check_factoring_settings
 from gateway.domain.exchange import Finding, Service, Severity
+from gateway.domain.references import payment_rules
 from gateway.errors import DataError, NotFound, Refused
 from gateway.services.cards import agreement_of, layout_of
 from gateway.services.house import House
@@ -31,7 +32,7 @@ _CHANGEABLE = frozenset(
     {
         "display_name", "settings", "transport", "environment", "payment_account", "agency_accounts", "profile",
         "posts_automatically", "uses_voucher_inbox", "transfer_time", "may_create_cases", "treated_as_factoring", "receipt_hours",
-        "fetch_minutes", "client_number",
+        "fetch_minutes", "client_number", "payment_rules",
     }
 )  # fmt: skip
 _REAL = {"factoring": "collection", "collection": "factoring"}
@@ -256,6 +257,7 @@ def _check_values(house: House, values: Mapping[str, Any]) -> None:
         raise DataError("payments are posted directly or come to the voucher inbox, not both")
     if values["environment"] not in {"sandbox", "production"}:
         raise DataError("environment is sandbox or production")
+    payment_rules(values.get("payment_rules") or {})
     try:
         time.fromisoformat(values["transfer_time"])
     except ValueError:

@@ -41,11 +41,11 @@ def own_bank(connection: Connection, creditor_id: int) -> Agreement:
     )
 
 
-def payment_rules_of(connection: Connection, agreement: Agreement) -> PaymentRules:
-    """Return what *agreement*'s payments are judged by: its own rules, else those of the creditor's bank."""
-    query = select(Creditor.payment_rules).where(Creditor.id == agreement.creditor_id)
+def payment_rules_of(connection: Connection, creditor_id: int, agreement_id: int | None) -> PaymentRules:
+    """Return what an agreement's payments are judged by: its own rules, else those of the creditor's bank."""
+    query = select(Creditor.payment_rules).where(Creditor.id == creditor_id)
     rules = connection.execute(query).scalar_one()
-    own = select(AgreementRow.payment_rules).where(AgreementRow.id == agreement.agreement_id)
+    own = select(AgreementRow.payment_rules).where(AgreementRow.id == agreement_id)
     changed = connection.execute(own).scalar_one_or_none() or {}
     if "check" in changed:  # a check and its lengths are one thing
         rules = {name: value for name, value in rules.items() if name == "tolerance_minor"}

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, or_, select, update
 
 from gateway.db import audit
+from gateway.db.ledger_sql import lock_books
 from gateway.db.tables import Claim, LedgerEntry
 from gateway.db.tables import InboundFile as FileRow
 from gateway.domain.exchange import Agreement, CaseStatus, Finding, Severity
@@ -36,6 +37,7 @@ def take(house: House, file: Any, agreement: Agreement, statuses: Iterable[CaseS
         state = connection.execute(select(FileRow.state).where(FileRow.id == file.id).with_for_update()).scalar_one()
         if state != "reading":
             return
+        lock_books(connection, agreement.creditor_id)  # a run changes the same claims, in an order of its own
         count, findings = 0, []
         for status in statuses:
             count += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.db import audit
 from gateway.db.tables import ApiKey, Creditor
+from gateway.domain.references import payment_rules
 from gateway.errors import DataError, NotFound
 from gateway.services.house import House
 
@@ -62,6 +63,23 @@ def find_creditor(connection: Connection, key: str) -> int:
     if found is None:
         raise NotFound(f"no creditor {key!r}")
     return found
+
+
+def set_payment_rules(house: House, creditor_id: int, rules: Mapping[str, object], actor: str) -> None:
+    """Say what the creditor agreed with its own bank: check and lengths of references, and a tolerance.
+
+    Raises:
+        DataError: as `gateway.domain.references.payment_rules`.
+        NotFound: no such creditor.
+    """
+    payment_rules(rules)
+    with house.database.write() as connection:
+        changed = update(Creditor).where(Creditor.id == creditor_id).values(payment_rules=dict(rules))
+        if connection.execute(changed).rowcount != 1:
+            raise NotFound(f"no creditor {creditor_id}")
+        audit.record(
+            connection, creditor_id, house.now(), actor, "payment_rules.changed", "creditor", creditor_id, **rules
+        )
 
 
 def add_api_key(house: House, creditor_id: int, name: str, scopes: Sequence[str], actor: str) -> str:

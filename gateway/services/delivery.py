@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db import audit, outbox
 from gateway.db.blobs import CHUNK_BYTES, open_blob
@@ -61,7 +62,10 @@ def deliver(house: House, envelope_id: int) -> None:
     except (DeliveryError, DataError) as error:
         _note_error(house, envelope_id, str(error))
         raise
-    _delivered(house, envelope_id, name)
+    try:
+        _delivered(house, envelope_id, name)
+    except SQLAlchemyError as error:  # the bytes are there: tried again they would be sent twice (P4)
+        raise DeliveryInDoubt("uploaded, and the database would not record it") from error
 
 
 def read_back(house: House, envelope_id: int) -> None:
@@ -200,9 +204,12 @@ def _note_delivered(house: House, connection: Connection, envelope_id: int, remo
     sent = select(TransferItem.claim_entry_id).where(
         TransferItem.envelope_id == envelope_id, TransferItem.kind == "invoice"
     )
+    mine = (Claim.agreement_id == row.agreement_id, Claim.entry_id.in_(sent), Claim.state == "sealed")
+    # A run may hold some of them, in an order of its own. Those stay "sealed" until the receipt, and nobody waits.
+    free = select(Claim.entry_id).where(*mine).with_for_update(skip_locked=True)
     connection.execute(
         update(Claim)
-        .where(Claim.agreement_id == row.agreement_id, Claim.entry_id.in_(sent), Claim.state == "sealed")
+        .where(Claim.agreement_id == row.agreement_id, Claim.entry_id.in_(free))
         .values(state="delivered")
         .execution_options(synchronize_session=False)
     )

@@ -65,6 +65,8 @@ def drop_known(connection: Connection, file: Any) -> list[Finding]:
     findings = [_rewrapped(row.n, row.file_id, row.first) for row in earlier[:_FILES_NAMED]]
     if rest := earlier[_FILES_NAMED:]:
         findings.append(_rewrapped(sum(row.n for row in rest), rest[0].file_id, rest[0].first))
+    told_again = update(_P).where(_P.c.creditor_id == file.creditor_id, _P.c.key == _S.c.key, _S.c.key != "")
+    connection.execute(told_again.where(_S.c.file_id == file.id).values(told_again_in=file.id))
     connection.execute(delete(_S).where(_S.c.id.in_(select(known.subquery().c.id))))
     return findings
 
@@ -102,7 +104,8 @@ def _flag(connection: Connection, file: Any, chosen: ColumnElement[bool], same: 
         _P.c.amount_minor == _S.c.amount_minor,
         _P.c.currency == _S.c.currency,
         _P.c.direction == _S.c.direction,
-        _P.c.file_id != file.id,
+        # What this file tells again by its key is accounted for: the other is one more, of which both are real.
+        func.coalesce(_P.c.told_again_in, _P.c.file_id) != file.id,
         _P.c.posts,
         _fits(_P.c.account, _S.c.account),
         same,

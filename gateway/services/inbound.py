@@ -30,8 +30,8 @@ SMALL_BYTES = 256 << 10
 """Files up to this share a transaction with others that arrive at the same moment; a larger one would keep them waiting."""
 FINDINGS_MAX = 200
 """Findings kept per file: past this a person needs the file, not the list."""
-LARGE_BYTES = 4 << 20
-"""Larger files are read in the lane for large ones: these take a second or two at most, those may take minutes."""
+LARGE_BYTES = 1 << 20
+"""Larger files are read in the lane for large ones: these take about a second, those may take minutes."""
 PAYMENT_PROFILES = "payment_profiles"
 """Setting of an agreement: a list of the unverified payment formats that it takes all the same (`open_payments`)."""
 

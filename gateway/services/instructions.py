@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from gateway.db import audit
 from gateway.db.bulk import batches, insert_rows, table_of, take_ids
@@ -212,6 +212,12 @@ def take_answers(connection: Connection, envelope: Any, objects: Iterable[Object
     _end(connection, envelope.agreement_id, connection.execute(taken).scalars().all())
 
 
+def unanswered(connection: Connection, envelope: Any) -> Sequence[str]:
+    """Return the item ids of a file's instructions that its receipt says nothing of."""
+    mine = (_I.c.envelope_id == envelope.id, _I.c.state == "sealed")
+    return connection.execute(select(_I.c.item_id).where(*mine).order_by(_I.c.id)).scalars().all()
+
+
 def refuse_file(connection: Connection, envelope: Any, code: str, text: str, now: datetime) -> None:
     """Write that the agency refused the whole file."""
     mine = (_I.c.envelope_id == envelope.id, _I.c.state == "sealed")
@@ -222,23 +228,30 @@ def refuse_file(connection: Connection, envelope: Any, code: str, text: str, now
 def forget_refused(connection: Connection, agreement_id: int) -> None:
     """Of a claim that the agency refused nothing is left to withdraw: it is over, as the person wanted.
 
-    Otherwise a mended card would offer it again. Other instructions about it have lost their object.
+    Otherwise a mended card would offer it again, also while the withdrawal is on its way. Other instructions about it
+    have lost their object.
     """
     refused = select(_C.c.entry_id).where(_C.c.agreement_id == agreement_id, _C.c.state == "rejected")
     open_ = (_I.c.entry_id.in_(refused), _I.c.state.in_(("wanted", "rejected")))
-    over = connection.execute(_withdrawals(agreement_id, *open_)).scalars().all()
+    said_ = (_I.c.entry_id.in_(refused), _I.c.state.in_(("wanted", "sealed", "rejected")))
+    over = connection.execute(_withdrawals(agreement_id, *said_)).scalars().all()
     connection.execute(update(_I).where(_of(agreement_id), *open_).values(state="cancelled"))
     _end(connection, agreement_id, over)
 
 
 def offer_again(connection: Connection, envelope: Any, now: datetime, creditor_id: int) -> int:
-    """Let what the agency refused of a file go once more; return how many."""
+    """Let what the agency refused of a file go once more; return how many. What was said anew since is not repeated."""
+    query = select(_I.c.id, _I.c.action, _C.c.agreement_id, _C.c.entry_id, _C.c.state, LedgerEntry.group_id)
+    refused = query.join(_C, and_(_C.c.agreement_id == _I.c.agreement_id, _C.c.entry_id == _I.c.entry_id))
+    refused = refused.join(LedgerEntry, LedgerEntry.id == _I.c.entry_id)
     mine = (_I.c.envelope_id == envelope.id, _I.c.state == "rejected")
-    entries = connection.execute(select(_I.c.entry_id).where(*mine)).scalars().all()
-    count = connection.execute(update(_I).where(*mine).values(state="wanted", envelope_id=None)).rowcount
-    groups = select(LedgerEntry.group_id).where(LedgerEntry.id.in_(entries))
-    queue_groups(connection, creditor_id, connection.execute(groups).scalars().all(), now)
-    return int(count)
+    groups = []
+    for row in connection.execute(refused.where(*mine).order_by(_I.c.id)).all():
+        if not refusal(Action(row.action), _told_before(connection, row)):
+            connection.execute(update(_I).where(_I.c.id == row.id).values(state="wanted", envelope_id=None))
+            groups.append(row.group_id)
+    queue_groups(connection, creditor_id, groups, now)
+    return len(groups)
 
 
 def _withdrawals(agreement_id: int, *where: Any) -> Any:

@@ -6,7 +6,7 @@ reference is proof; an equal amount in the same group is a question to a person,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -48,16 +48,19 @@ def find_postings(connection: Connection, creditor_id: int, new: Iterable[tuple[
         record, customer_id = named[ours.external_id]
         if _money(record, customer_id) == _money(ours, ours.customer_id):
             found[record.external_id] = ours
-    return found | _by_bank_reference(connection, creditor_id, unnamed)
+    return found | _by_bank_reference(connection, creditor_id, unnamed, {ours.id for ours in found.values()})
 
 
 def _by_bank_reference(
-    connection: Connection, creditor_id: int, new: Sequence[tuple[EntryRecord, int]]
+    connection: Connection, creditor_id: int, new: Sequence[tuple[EntryRecord, int]], joined: Set[int]
 ) -> dict[str, Any]:
-    """Pair records with postings of the same bank reference, payment reference, customer and amount: one with one."""
+    """Pair records with postings of the same bank reference, payment reference, customer and amount: one with one.
+
+    What was *joined* by its name is no record's any more.
+    """
     waiting: dict[Any, list[Any]] = {}
     for ours in _made_here(connection, creditor_id, _E.c.customer_id, {customer_id for _, customer_id in new}):
-        if ours.bank_reference:
+        if ours.bank_reference and ours.id not in joined:
             waiting.setdefault(_identity(ours, ours.customer_id), []).append(ours)
     found = {}
     for record, customer_id in new:

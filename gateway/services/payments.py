@@ -65,7 +65,7 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream, w
         refresh_statistics(connection, count, StagedPayment)
         findings = [*stream.findings, *identity.drop_known(connection, file)]
         work.step("matching", 1, 3, count)
-        rules = bank.payment_rules_of(connection, agreement)
+        rules = bank.payment_rules_of(connection, file.creditor_id, agreement.agreement_id)
         staged = matching.look(connection, file)
         matching.match(connection, file, agreement, staged)
         work.step("matching", 2, 3, count)
@@ -79,7 +79,7 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream, w
             bank.set_payouts_apart(connection, file)
         reversals.place_waiting(connection, file)
         identity.join_announced(connection, file)
-        agency_paid.note_file(connection, file, agreement, has_divided=is_divided)
+        agency_paid.note_file(connection, file, agreement, is_plain=not (is_divided or staged.reversal))
         work.step("posting", 2, 3, count)
         posted = post_file(connection, file.id, agreement, house.now())
         _finish(house, connection, file, stream.format, totals, findings, posted)

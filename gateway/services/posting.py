@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, null, select, update
 
 from gateway.db import audit
 from gateway.db.bulk import table_of
 from gateway.db.ledger_sql import lock_books, queue_groups, refresh_open
 from gateway.db.tables import IncomingPayment, LedgerEntry, TransferItem
+from gateway.domain.references import PaymentRules
 from gateway.errors import NotFound, Refused
-from gateway.services import agency_paid
+from gateway.services import agency_paid, bank
 from gateway.services.entries import derived_entry, insert_entries, mark_of
 from gateway.services.house import House
 from gateway.services.links import group_rows
@@ -113,14 +114,17 @@ def _divided(connection: Connection, row: Any, now: datetime) -> tuple[list[dict
         new = [note for note in one.credit_notes if note.group_id != one.invoice.group_id]
         if new:
             members = [*group_rows(connection, one.invoice.group_id), *new]
-            refresh_open(connection, regroup(connection, "", members, (), now), now)
+            touched = regroup(connection, "", members, (), now)
+            refresh_open(connection, touched, now)
+            queue_groups(connection, row.creditor_id, touched, now)  # a credit note is told, whoever told of the money
         invoice = entry_row(connection, one.invoice.id)
         entries += _entries(row, invoice, one.money_minor, f"payment:{row.id}:{invoice.id}", now)
     return entries, ""
 
 
 def _is_mixed(connection: Connection, invoice: Any) -> bool:
-    return sum(member.kind == "invoice" for member in group_rows(connection, invoice.group_id)) > 1
+    members = group_rows(connection, invoice.group_id)
+    return len([member for member in members if member.kind == "invoice"]) > 1
 
 
 def _posted_parts(connection: Connection, row: Any) -> list[Any] | None:
@@ -192,43 +196,48 @@ def _of_payment(row: Any, invoice: Any, now: datetime, values: dict[str, Any]) -
     return derived_entry(invoice, "payment", now=now, **(values | {"external_id": f"payment:{row.id}"}))
 
 
-def match(house: House, payment_id: int, invoice_entry_id: int, actor: str) -> None:
-    """Say which invoice a payment belongs to; the payment is a proposal then, not posted."""
+def match(house: House, payment_id: int, entry_id: int, actor: str) -> None:
+    """Say which invoice a payment belongs to; the payment is a proposal then, not posted.
+
+    Money that a payer deducted may belong to a credit note instead.
+    """
     with house.database.write() as connection:
         row = _payment(connection, payment_id)
-        invoice = entry_row(connection, invoice_entry_id, "invoice")
-        if invoice.creditor_id != row.creditor_id or invoice.currency != row.currency:
-            raise NotFound(f"no invoice {invoice_entry_id}")
+        entry = entry_row(connection, entry_id)
+        kinds = ("invoice", "credit_note") if row.direction == "debit" and not row.is_reversal else ("invoice",)
+        if entry.kind not in kinds or (entry.creditor_id, entry.currency) != (row.creditor_id, row.currency):
+            raise NotFound(f"no invoice {entry_id}")
         _refuse_posted(row)
         if not row.posts:
             raise Refused(row.why_not or "payment.information_only")
-        agency_paid.move(connection, row, row.entry_id if row.state == "proposed" else None, invoice.id)
-        difference = _difference(row, invoice)
-        values = {"entry_id": invoice.id, "state": "proposed", "match_rule": "person", "difference": difference}
-        connection.execute(update(_P).where(_P.c.id == payment_id).values(**values))
-        audit.record(
-            connection,
-            row.creditor_id,
-            house.now(),
-            actor,
-            "payment.matched",
-            "payment",
-            payment_id,
-            invoice=invoice.id,
+        rules = bank.payment_rules_of(connection, row.creditor_id, row.agreement_id)
+        _leave(connection, row, entry_id)
+        values = {"entry_id": entry_id, "state": "proposed", "match_rule": "person", "evidence": null()}
+        connection.execute(
+            update(_P).where(_P.c.id == payment_id).values(**values, difference=_difference(row, entry, rules))
         )
+        facts = {"invoice": entry_id} | _match_before(row)
+        audit.record(connection, row.creditor_id, house.now(), actor, "payment.matched", "payment", payment_id, **facts)
 
 
 def unmatch(house: House, payment_id: int, actor: str) -> None:
-    """Take a proposal back; the payment waits for a person again."""
+    """Take a proposal back, whoever or whatever made it; the payment waits for a person again.
+
+    Where the payment went stays as a suggestion. Taking a suggestion back leaves none.
+    """
     with house.database.write() as connection:
         row = _payment(connection, payment_id)
         _refuse_posted(row)
-        agency_paid.move(connection, row, row.entry_id if row.state == "proposed" else None, None)
+        if not row.posts:
+            raise Refused(row.why_not or "payment.information_only")
+        _leave(connection, row, None)
         values = {"entry_id": None, "state": "unmatched", "match_rule": "", "suggested_entry_id": row.entry_id}
-        connection.execute(
-            update(_P).where(_P.c.id == payment_id).values(**values, difference="difference.unidentified")
+        values |= {"difference": "difference.unidentified", "evidence": null()}
+        connection.execute(update(_P).where(_P.c.id == payment_id).values(**values))
+        facts = _match_before(row)
+        audit.record(
+            connection, row.creditor_id, house.now(), actor, "payment.unmatched", "payment", payment_id, **facts
         )
-        audit.record(connection, row.creditor_id, house.now(), actor, "payment.unmatched", "payment", payment_id)
 
 
 def ignore(house: House, payment_id: int, actor: str, reason: str) -> None:
@@ -238,11 +247,25 @@ def ignore(house: House, payment_id: int, actor: str, reason: str) -> None:
     with house.database.write() as connection:
         row = _payment(connection, payment_id)
         _refuse_posted(row)
-        agency_paid.move(connection, row, row.entry_id if row.state == "proposed" else None, None)
+        _leave(connection, row, None)
         connection.execute(update(_P).where(_P.c.id == payment_id).values(state="ignored", entry_id=None))
         audit.record(
             connection, row.creditor_id, house.now(), actor, "payment.ignored", "payment", payment_id, reason=reason
         )
+
+
+def _leave(connection: Connection, row: Any, entry_id: int | None) -> None:
+    """Let *row* count on *entry_id* and no longer where it was proposed; a division is forgotten."""
+    agency_paid.take_off(connection, row)
+    if entry_id is not None:
+        agency_paid.put_on(connection, row, entry_id)
+    if row.match_rule == DIVIDED:
+        forget(connection, row.id)
+
+
+def _match_before(row: Any) -> dict[str, object]:
+    """Return what a person overrules, for the record: rule, place and what was seen."""
+    return {"before": row.entry_id or row.suggested_entry_id, "rule": row.match_rule, "seen": row.evidence or []}
 
 
 def move_payment(
@@ -340,13 +363,20 @@ def _refuse_posted(row: Any) -> None:
         raise Refused("payment.already_posted")
 
 
-def _difference(row: Any, invoice: Any) -> str:
-    if invoice.open_minor == row.principal_minor:
+def _difference(row: Any, entry: Any, rules: PaymentRules) -> str:
+    """Return what keeps a person's match from being exact; `gateway.services.matching.difference` says it for files."""
+    off = entry.open_minor - row.principal_minor
+    if row.is_reversal or row.direction == "debit":
+        return "payment.credit_note_deducted" if entry.kind == "credit_note" else "payment.reversal"
+    if off == 0:
         return ""
-    if invoice.open_minor == 0:
+    if entry.open_minor == 0:
         return "difference.zero_by_payment"
-    lower = invoice.open_minor < row.principal_minor
-    return "difference.our_balance_lower" if lower else "difference.our_balance_higher"
+    if off == row.charges_minor:
+        return "payment.charges_taken"
+    if abs(off) <= rules.tolerance_minor:
+        return "payment.within_tolerance"
+    return "difference.our_balance_lower" if off < 0 else "difference.our_balance_higher"
 
 
 def _payment(connection: Connection, payment_id: int) -> Any:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, true, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, cast, delete, func, insert, select, true, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db.tables import Creditor, FileProgress, InboundFile
@@ -134,7 +134,7 @@ def told_of(connection: Connection, inbound_file_ids: Sequence[int]) -> dict[int
 
 
 def _percent() -> Any:
-    return (FileProgress.done * 100 // func.nullif(FileProgress.total, 0)).label("percent")
+    return cast(FileProgress.done * 100 // func.nullif(FileProgress.total, 0), BigInteger()).label("percent")
 
 
 def _among(column: Any, creditor_ids: Sequence[int] | None) -> ColumnElement[bool]:

@@ -180,6 +180,7 @@ def _answer_objects(
     _case_numbers(connection, agreement, [one for one in invoices if one.is_accepted])
     open_ = select(_T.c.item_id).where(mine, _T.c.state == "sealed")
     missing = connection.execute(open_.limit(20)).scalars().all()
+    missing = [*missing, *instructions.unanswered(connection, envelope)]
     findings = [Finding(Severity.WARNING, "receipt.object_missing", item_id) for item_id in missing]
     return findings + [_rejection(one, agreement) for one in objects if not one.is_accepted]
 

@@ -55,7 +55,8 @@ def place_waiting(connection: Connection, file: Any) -> None:
     )
     for row in connection.execute(waiting).all():
         if row.file_id != file.id:
-            agency_paid.move(connection, row, row.entry_id if row.state == "proposed" else None, row.place)
+            agency_paid.take_off(connection, row)
+            agency_paid.put_on(connection, row, row.place)
         values = {"entry_id": row.place, "match_rule": "reversal", "suggested_entry_id": None}
         changed = update(_P).where(_P.c.id == row.id)
         connection.execute(changed.values(**values, state="proposed", difference="payment.reversal"))

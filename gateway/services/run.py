@@ -128,6 +128,7 @@ class _Rows:
         self.holds: list[tuple[Any, ...]] = []
         self.replaced: list[int] = []
         self.told: list[dict[str, Any]] = []
+        self.offered_again: list[int] = []
         self.waiting: list[int] = []
         self.instructed: list[str] = []
 
@@ -162,6 +163,7 @@ class Run(Tally):
             try:
                 return self._attempt()
             except sealing.UnwritableClaim:
+                self.ahead = None  # PostgreSQL ends the transaction of a stream that was left in the middle
                 self.find_misfits(self.connection, next_seal(self.connection, self.ctx, self.house))
             return self._attempt()
 
@@ -237,8 +239,8 @@ class Run(Tally):
         if verdict.sends_invoice:
             self._note_invoice(judged, claim)
         if judged.claim is not None:
-            state = {"b_state": "sealed" if verdict.sends_invoice else judged.claim.claim_state}
-            self.rows.told.append({"b_entry": invoice.entry_id, "b_told": claim.open_minor} | state)
+            self.rows.told.append({"b_entry": invoice.entry_id, "b_told": claim.open_minor})
+            self.rows.offered_again += [invoice.entry_id] * verdict.sends_invoice
         for item in verdict.items:
             if item.version > 1:
                 self.rows.replaced.append(item.member.entry_id)
@@ -288,8 +290,10 @@ class Run(Tally):
         instructions.note_sealed(connection, rows.instructed, self.carrier_id)
         if rows.told:
             mine = and_(claim.c.agreement_id == self.agreement_id, claim.c.entry_id == bindparam("b_entry"))
-            told = update(claim).where(mine).values(told_minor=bindparam("b_told"), state=bindparam("b_state"))
-            connection.execute(told, rows.told)
+            connection.execute(update(claim).where(mine).values(told_minor=bindparam("b_told")), rows.told)
+        for some in batches(rows.offered_again, IN_LIST_MAX):
+            mine = and_(claim.c.agreement_id == self.agreement_id, claim.c.entry_id.in_(some))
+            connection.execute(update(claim).where(mine).values(state="sealed"))
         self.rows = _Rows()
 
     # --- files -------------------------------------------------------------------------------------------------------

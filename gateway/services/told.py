@@ -8,13 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, select, update
 
+from gateway.db import audit
 from gateway.db.bulk import table_of
 from gateway.db.ledger_sql import agency_has
 from gateway.db.tables import LedgerEntry, TransferItem
 from gateway.domain.exchange import LinkKind
 from gateway.errors import Refused
 from gateway.services.cards import agreement_of, layout_of
-from gateway.services.entries import SOURCE
 from gateway.services.house import House
 from gateway.services.regroup import regroup
 
@@ -76,10 +76,7 @@ def bring_home(house: House, connection: Connection, payment: Any, now: datetime
 
 def refuse_corrected(connection: Connection, payment: Any) -> None:
     """Raise when the payment was split or moved before: its money stands elsewhere already."""
-    done = {f"split:{payment.id}": "payment.already_split", f"correction-out:{payment.id}": "payment.already_moved"}
-    made = select(_E.c.external_id).where(
-        _E.c.creditor_id == payment.creditor_id, _E.c.source == SOURCE, _E.c.external_id.in_(done)
-    )
-    found = connection.execute(made.limit(1)).scalar_one_or_none()
-    if found is not None:
-        raise Refused(done[found])
+    # Not by the entries that were made: the accounting system takes those over when it books them, names and all.
+    codes = {"payment.split": "payment.already_split", "payment.moved": "payment.already_moved"}
+    for done in audit.acts(connection, payment.creditor_id, "entry", payment.id, codes):
+        raise Refused(codes[done])

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
-
 from gateway.db import audit
-from gateway.db.bulk import table_of
 from gateway.db.ledger_sql import queue_groups, refresh_open
-from gateway.db.tables import LedgerEntry
 from gateway.domain.instructions import Action
 from gateway.errors import Refused
 from gateway.services import instructions
-from gateway.services.entries import SOURCE, derived_entry, insert_entries
+from gateway.services.entries import derived_entry, insert_entries
 from gateway.services.house import House
 from gateway.services.links import group_rows
 from gateway.services.marks import locked_entry
+
+WRITTEN_OFF = "invoice.written_off"
+"""Action in the audit trail, which numbers the write-offs of an invoice."""
 
 
 def write_off(
@@ -39,15 +38,9 @@ def write_off(
         if invoice.open_minor <= 0:
             raise Refused("writeoff.nothing_open")
         now = house.now()
-        made = table_of(LedgerEntry).c
-        earlier = select(func.count()).where(
-            made.creditor_id == invoice.creditor_id,
-            made.source == SOURCE,
-            made.external_id.like(f"write-off-%:{invoice.id}"),
-        )
-        role = f"write-off-{connection.execute(earlier).scalar_one() + 1}"
+        earlier = audit.acts(connection, invoice.creditor_id, "entry", invoice.id, [WRITTEN_OFF])
         line = derived_entry(
-            invoice, role, now=now, kind="write_off", amount_minor=-invoice.open_minor, group_id=invoice.group_id,
+            invoice, f"write-off-{len(earlier) + 1}", now=now, kind="write_off", amount_minor=-invoice.open_minor, group_id=invoice.group_id,
             counter_account=loss_account, is_bank=False, text=text, payment_reference="", do_not_transfer=True,
             do_not_transfer_by=actor, do_not_transfer_at=now,
         )  # fmt: skip
@@ -57,5 +50,5 @@ def write_off(
         if tells_agency:
             instructions.add(house, connection, invoice, Action.WRITTEN_OFF, actor)
         facts = {"amount_minor": invoice.open_minor, "account": loss_account, "line": line_id}
-        audit.record(connection, invoice.creditor_id, now, actor, "invoice.written_off", "entry", entry_id, **facts)
+        audit.record(connection, invoice.creditor_id, now, actor, WRITTEN_OFF, "entry", entry_id, **facts)
     return line_id

@@ -9,10 +9,12 @@ import pytest
 from gateway.domain.reasons import sentence
 from gateway.errors import FileRefused
 from gateway.formats.detect import detect, open_payments
+from gateway.testing.bgmax_files import BgPayment, BgSection, bgmax_file
 from gateway.testing.camt_files import CamtEntry, CamtPayment, camt_file
 from gateway.testing.cremul_files import CremulLine, cremul_file
 from gateway.testing.payment_files import OcrPayment, ocr_file
 
+BGMAX = bgmax_file([BgSection((BgPayment(100, "19"),))])
 OCR = ocr_file([[OcrPayment(100, "19")]])
 CAMT = camt_file([CamtEntry((CamtPayment(100, "19"),))])
 CREMUL = cremul_file([[CremulLine(amount_minor=100)]])
@@ -21,6 +23,7 @@ CREMUL = cremul_file([[CremulLine(amount_minor=100)]])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\r\n\r\n", b"\xef\xbb\xbf \n"])
 def test_what_we_read_is_recognised(mark):
     assert detect(mark + OCR).format == "ocr_giro"
+    assert detect(mark + BGMAX).format == "bgmax"
     assert detect(mark + CAMT).format == "camt"
     assert detect(mark + CREMUL).format == "cremul"
     assert detect(mark + CREMUL[9:]).format == "cremul"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.formats.explain import SHOWN, explain, explain_to
+from gateway.formats.explain import explain, explain_to
+from gateway.formats.view.text import SHOWN
 from gateway.testing.camt_files import CamtEntry, CamtPayment, camt_file
 from gateway.testing.payment_files import OcrPayment, ocr_file
 
@@ -108,10 +109,10 @@ def test_a_stream_that_cannot_seek_is_explained_as_well():
 def test_the_command_line_gets_lines_and_an_exit_code():
     lines: list[str] = []
     data = ocr_file([[OcrPayment(100, "19")]])
-    assert explain_to(io.BytesIO(data), as_json=True, write=lines.append, name="a.txt") == 0
+    assert explain_to(io.BytesIO(data), style="json", write=lines.append, name="a.txt") == 0
     assert json.loads("\n".join(lines))["transactions"] == 1
     lines.clear()
-    assert explain_to(io.BytesIO(data[:-90]), as_json=False, write=lines.append, name="a.txt") == 2
+    assert explain_to(io.BytesIO(data[:-90]), style="text", write=lines.append, name="a.txt") == 2
     assert lines[0].startswith("File:         a.txt\n")
 
 

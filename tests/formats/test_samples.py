@@ -19,7 +19,9 @@ def rows():
     if not FOLDER.is_dir():
         return []
     with (FOLDER / "manifest.csv").open(newline="", encoding="utf-8") as stream:
-        return [row for row in csv.DictReader(stream) if row["format"].startswith(("ocr_giro", "camt", "cremul"))]
+        return [
+            row for row in csv.DictReader(stream) if row["format"].startswith(("ocr_giro", "bgmax", "camt", "cremul"))
+        ]
 
 
 def stated_totals(text):

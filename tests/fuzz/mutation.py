@@ -9,7 +9,7 @@ from random import Random
 MAX_BYTES = 24_000
 """Small inputs are quick to read and quick to understand; `grown` makes the large ones."""
 
-GROWN_BYTES = 2 << 20
+GROWN_BYTES = 4 << 20
 _FIGURES = re.compile(rb"[0-9]+")
 _LETTERS = re.compile(rb"[A-Za-z]{2,}")
 

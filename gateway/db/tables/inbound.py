@@ -197,6 +197,8 @@ class IncomingPayment(_PaymentColumns, Base):
     id: Mapped[int] = given_id()
     file_id: Mapped[int]
     """No foreign key: the file's row is locked while its payments are written, and files are never deleted."""
+    told_again_in: Mapped[int | None]
+    """The last file that told the same payment again, by its key; no row was made of it there."""
     creditor_id: Mapped[int]
     agreement_id: Mapped[int | None]
     label: Mapped[str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from string import ascii_lowercase
 from typing import NamedTuple
@@ -23,7 +23,7 @@ VALUE_CHARACTERS = 500
 FIELDS = 200
 """Fields shown of one record. The richest transaction of camt has about sixty."""
 
-_PLACE = re.compile(r"(line|segment|transaction) ([0-9]+)")
+_PLACE = re.compile(r"\b(line|segment|transaction) ([0-9]+)")
 _HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
@@ -147,6 +147,10 @@ class Wanted:
         """Return whether record *number* is among the *count* from *first* on."""
         return self.first <= number < self.stop
 
+    def overlaps(self, before: int, count: int) -> bool:
+        """Return whether any of the *count* records behind the first *before* is among those from *first* on."""
+        return self.first <= before + count and before + 1 < self.stop
+
     def waits(self, kind: str = "") -> bool:
         """Return whether findings wait for a place (``line``, ``segment``, ``transaction``; any by default)."""
         return bool(self._waiting[kind]) if kind else any(self._waiting.values())
@@ -172,6 +176,11 @@ def tell(finding: Finding, language: str) -> FindingTold:
     """Return *finding* in *language*."""
     text = sentence(finding.code, language, finding.values)
     return FindingTold(finding.severity.value, finding.code, finding.place, finding.value, text)
+
+
+def place_told(place: str, language: str) -> str:
+    """Return the place of a finding with its words in *language*; elements and fields stay as they are."""
+    return _PLACE.sub(lambda found: label(found[1], language, number=found[2]), place)
 
 
 def visible(text: str) -> str:
@@ -211,7 +220,3 @@ def amount_told(minor: int, currency: str, language: str) -> str:
 def told_code(layout: str, field_name: str, value: str, language: str) -> str:
     """Return what a code means, with blanks around it disregarded."""
     return code_told(layout, field_name, value.strip(), language)
-
-
-Totals = Mapping[str, Mapping[str, int]]
-"""Currency to ``{"credit": minor, "debit": minor}``."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gateway.domain.reasons import sentence
-from gateway.formats.view.model import View, amount_told, key_of, ruler
+from gateway.formats.view.model import View, amount_told, key_of, place_told, ruler
 from gateway.formats.view.words import label, word
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ def as_html(explained: Explanation, name: str = "") -> str:
         name: of the file, for the heading.
     """
     payments = list(islice(explained.payments(), PAYMENTS))
-    return _templates().get_template("page.html").render(
-        **_words(explained.language), explained=explained, name=name, payments=payments, view=explained.view
+    return (
+        _templates()
+        .get_template("page.html")
+        .render(**_words(explained.language), explained=explained, name=name, payments=payments, view=explained.view)
     )
 
 
@@ -43,7 +45,8 @@ def _words(language: str) -> dict[str, object]:
         "label": lambda key, **values: label(key, language, **values),
         "word": lambda section, key: word(section, language, key),
         "money": lambda minor, currency: amount_told(minor, currency, language),
-        "why": lambda code: sentence(code, language),
+        "why": lambda payment: sentence(payment["why_not"], language, payment).rstrip("."),
+        "place_of": lambda finding: place_told(finding.place, language),
     }
 
 

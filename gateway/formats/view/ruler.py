@@ -34,15 +34,11 @@ def ruled(
         limit: characters to read at most while nothing but findings is still looked for; None for the whole file.
     """
     before = transactions = read = 0
-    for text in pieces(stream, layout.width):
-        text = recoded(text) or text
+    for piece in pieces(stream, layout.width):
+        text = recoded(piece) or piece
         count = text.count("\n") + (not text.endswith("\n"))
         begun = len(layout.starts.findall(text)) if wanted.waits("transaction") else 0
-        if (
-            wanted.first <= before + count
-            and before + 1 < wanted.stop
-            or _is_awaited(wanted, before, count, transactions, begun)
-        ):
+        if wanted.overlaps(before, count) or _is_awaited(wanted, before, count, transactions, begun):
             shown = _Lines(layout, wanted, language, is_masked=is_masked)
             yield from shown.of(text.removesuffix("\n").split("\n"), before, transactions)
         before, transactions, read = before + count, transactions + begun, read + len(text)

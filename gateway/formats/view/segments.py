@@ -54,8 +54,7 @@ def segments(
 
 
 def _has_wanted(wanted: Wanted, before: int, count: int) -> bool:
-    is_first = wanted.first <= before + count and before + 1 < wanted.stop
-    return is_first or bool(wanted.between("segment", before + 1, before + count))
+    return wanted.overlaps(before, count) or bool(wanted.between("segment", before + 1, before + count))
 
 
 def _count(piece: str, source: Segments) -> int | None:

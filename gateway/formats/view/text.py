@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gateway.domain.reasons import sentence
-from gateway.formats.view.model import Field, FindingTold, Record, View, amount_told, key_of, ruler
+from gateway.formats.view.model import Field, FindingTold, Record, View, amount_told, key_of, place_told, ruler
 from gateway.formats.view.words import label, word
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ INDENT = "  "
 _REFUSED = "refused"
 
 
-def as_text(explained: Explanation) -> str:
+def as_text(explained: Explanation, name: str = "") -> str:
     """Return verdict, totals, the first payments, every finding, and the file record by record where it was viewed."""
     language = explained.language
-    lines = [*_summary(explained), *_payments(explained)]
+    lines = [*_summary(explained, name), *_payments(explained)]
     if explained.told_findings:
         lines += ["", f"{label('findings', language)}:"]
         lines += [INDENT + _finding(finding, language) for finding in explained.told_findings]
@@ -32,9 +32,10 @@ def as_text(explained: Explanation) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _summary(explained: Explanation) -> Iterator[str]:
+def _summary(explained: Explanation, file_name: str) -> Iterator[str]:
     language = explained.language
     facts = [
+        *([(label("file", language), file_name)] if file_name else []),
         (label("format", language), explained.format or label("not_recognised", language)),
         (label("verdict", language), word("verdict", language, explained.verdict)),
     ]
@@ -68,7 +69,7 @@ def _payments(explained: Explanation) -> list[str]:
 def _payment(payment: Mapping[str, Any], language: str) -> str:
     note = ""
     if not payment["posts"]:
-        why = sentence(payment["why_not"], language).rstrip(".")
+        why = sentence(payment["why_not"], language, payment).rstrip(".")
         note = f"  ({label('not_posted', language, why=why)} [{payment['why_not']}])"
     return _row(
         str(payment["position"]), payment["value_date"] or "-",
@@ -86,7 +87,7 @@ def _row(*cells: str) -> str:
 
 
 def _finding(finding: FindingTold, language: str) -> str:
-    place = f" ({finding.place})" if finding.place else ""
+    place = f" ({place_told(finding.place, language)})" if finding.place else ""
     value = f" {label('found', language, value=repr(finding.value))}" if finding.value else ""
     return f"{word('severity', language, finding.severity)}: {finding.text}{place}{value} [{finding.code}]"
 

@@ -94,6 +94,7 @@ def upgrade() -> None:
     )
     op.create_table('incoming_payment',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('told_again_in', sa.BigInteger(), nullable=True),
     sa.Column('creditor_id', sa.BigInteger(), nullable=False),
     sa.Column('agreement_id', sa.BigInteger(), nullable=True),
     sa.Column('label', sa.String(), nullable=False),
