@@ -16,6 +16,7 @@ from gateway.db.tables import (
     Envelope,
     IncomingPayment,
     LedgerEntry,
+    PaymentPart,
     RunHold,
     TransferItem,
     TransferRun,
@@ -322,3 +323,11 @@ def surplus_of(connection: Connection, payment_ids: Sequence[int]) -> dict[int, 
     )
     rows = connection.execute(query.group_by(e.payment_id))
     return {row[0]: int(row[1]) for row in rows if row[0] is not None}
+
+
+def parts_of(connection: Connection, payment_id: int) -> list[Any]:
+    """Return the documents that a payment is divided over, each with its part, in the order of the file."""
+    part = PaymentPart
+    query = _select(part.amount_minor, part.kind, part.seen, LedgerEntry.id, LedgerEntry.number, LedgerEntry.open_minor)
+    query = query.join(LedgerEntry, LedgerEntry.id == part.entry_id).where(part.payment_id == payment_id)
+    return list(connection.execute(query.order_by(part.place)))

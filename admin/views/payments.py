@@ -35,6 +35,13 @@ _STATES = {
 OWN_BANK = "-"
 """Filter value for payments without an agency's label."""
 EXPORT_BATCH = 1000
+_SEEN_IN = {
+    "case_number": "case_number",
+    "claim_id": "claim_ref",
+    "payment_reference": "reference",
+    "invoice_number": "invoice_number",
+}
+"""Step of the matching order → the column whose value it saw, where no other evidence was kept."""
 _RULES = {
     "case_number": "evidence.case_number",
     "claim_id": "evidence.claim_id",
@@ -42,18 +49,24 @@ _RULES = {
     "invoice_number": "evidence.invoice_number",
     "reversal": "evidence.reversal",
     "person": "evidence.person",
+    "several": "evidence.several",
+    "credit_note": "evidence.credit_note",
+    "text_number": "evidence.text_number",
+    "text_payment_reference": "evidence.text_payment_reference",
+    "text_case_number": "evidence.text_case_number",
 }
 """Step of the matching order (R-OP-08) → its word. What fired is the evidence; a percentage nobody can check is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentLine:
-    """One row of the list. *evidence* pairs a word with whether it speaks for the match."""
+    """One row of the list. *evidence* pairs a word with whether it speaks for the match; *seen* says what it rests on."""
 
     row: Row[Any]
     pill: Pill
     amount_minor: int
     evidence: Sequence[tuple[str, bool]]
+    seen: Sequence[str]
     reason: str
     surplus_minor: int
     can_post: bool
@@ -72,6 +85,7 @@ def payment_line(row: Row[Any], surplus_minor: int = 0) -> PaymentLine:
         pill=PAYMENT[key],
         amount_minor=-row.amount_minor if takes_back else row.amount_minor,
         evidence=_evidence(row, takes_back=takes_back),
+        seen=_seen(row),
         reason=_reason(row),
         surplus_minor=surplus_minor,
         can_post=row.state == "proposed",
@@ -93,6 +107,19 @@ def _evidence(row: Row[Any], *, takes_back: bool) -> list[tuple[str, bool]]:
     return found
 
 
+def _seen(row: Row[Any]) -> list[str]:
+    """Return what the match or suggestion rests on: as the file has it, and where it stood there."""
+    if row.target_id is None:
+        return []
+    kept = [(one["seen"], one["part"], one["place"]) for one in row.evidence or ()]
+    if not kept and row.match_rule in _SEEN_IN:
+        kept = [(getattr(row, _SEEN_IN[row.match_rule]), row.match_rule, 1)]
+    return [
+        text(language(), "evidence.seen", seen=seen, where=text(language(), f"evidence.in_{part}", place=place))
+        for seen, part, place in kept
+    ]
+
+
 def _reason(row: Row[Any]) -> str:
     if not row.difference:
         return ""
@@ -100,7 +127,9 @@ def _reason(row: Row[Any]) -> str:
     theirs = present.amount(row.principal_minor, row.currency, language())
     surplus = present.amount(row.principal_minor - (row.target_open or 0), row.currency, language())
     values = {"ours": ours, "theirs": theirs, "paid": theirs, "open": ours, "surplus": surplus}
-    values |= {"agency": row.label, "status": row.status, "currency": row.currency, "filename": f"#{row.file_id}"}
+    charges = present.amount(row.charges_minor, row.currency, language())
+    values |= {"agency": row.label, "status": row.status, "currency": row.currency}
+    values |= {"twin": str(row.twin_id or ""), "charges": charges}
     return sentence(row.difference, values)
 
 
@@ -151,12 +180,13 @@ class PaymentsView(TableView):
         row = self._own(payment_id)
         with self.house.database.read() as connection:
             surplus = books.surplus_of(connection, [payment_id]).get(payment_id, 0)
+            parts = books.parts_of(connection, payment_id)
             others = []
             if row.target_customer_id is not None:
                 others = books.open_invoices(connection, row.target_customer_id, row.currency)
         shown = payment_line(row, surplus)
         others = [other for other in others if other.id != row.target_id]
-        return str(self.render("panel/payment.html", line=shown, row=row, others=others))
+        return str(self.render("panel/payment.html", line=shown, row=row, others=others, parts=parts))
 
     @page("/export.csv")
     def export_csv(self) -> Response:

@@ -6,7 +6,7 @@ reference is proof; an equal amount in the same group is a question to a person,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, select, update
@@ -52,7 +52,7 @@ def find_postings(connection: Connection, creditor_id: int, new: Iterable[tuple[
 
 
 def _by_bank_reference(
-    connection: Connection, creditor_id: int, new: Sequence[tuple[EntryRecord, int]], joined: Set[int]
+    connection: Connection, creditor_id: int, new: Sequence[tuple[EntryRecord, int]], joined: Collection[int]
 ) -> dict[str, Any]:
     """Pair records with postings of the same bank reference, payment reference, customer and amount: one with one.
 

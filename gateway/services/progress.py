@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, cast, delete, func, insert, select, true, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, delete, func, insert, select, true, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db.tables import Creditor, FileProgress, InboundFile
@@ -134,7 +134,9 @@ def told_of(connection: Connection, inbound_file_ids: Sequence[int]) -> dict[int
 
 
 def _percent() -> Any:
-    return cast(FileProgress.done * 100 // func.nullif(FileProgress.total, 0), BigInteger()).label("percent")
+    # The databases' own division of whole numbers: what SQLAlchemy makes of // raises on SQLite where there is nothing.
+    whole = (FileProgress.done * 100).op("/", return_type=BigInteger())
+    return whole(func.nullif(FileProgress.total, 0)).label("percent")
 
 
 def _among(column: Any, creditor_ids: Sequence[int] | None) -> ColumnElement[bool]:

@@ -58,7 +58,7 @@ def finding(place):
 
 def shown(view):
     return [
-        (record.number, record.place, record.code, record.level, record.raw, record.fields) for record in view.records
+        (record.number, record.line, record.code, record.level, record.raw, record.fields) for record in view.records
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from gateway.db.tables import LedgerEntry
 from gateway.domain.ledger import EntryKind
 from gateway.errors import NotFound, Refused
-from gateway.services import joining, marks, posting
+from gateway.services import joining, links, marks, posting, writeoff
 from tests.rules.test_r_pm import at_agency
 from tests.rules.world import ACTOR, World
 
@@ -172,3 +172,55 @@ def test_a_correction_made_here_and_booked_in_the_books_is_told_once(posted):
     assert posted.entry("v160").id == out
     assert posted.evening().sent == set()
     assert (posted.open("1"), posted.agency_balance("1")) == (600, 600)
+
+
+@pytest.mark.rule("R-RV-02", "R-PM-03")
+def test_a_correction_that_the_books_took_over_is_not_made_twice(posted):
+    """Joined, our entries bear the names of the accounting system: what was done must be known all the same."""
+    posted.payment("p", 600)
+    posted.link("1", "p")
+    out, _in = posting.move_payment(posted.house, posted.entry_id("p"), posted.entry_id("2"), ACTOR)
+    posted.item("v160", EntryKind.PAYMENT_OUT, 600, is_bank=True, back_reference=posted.row_of(out).external_id)
+    assert posted.entry("v160").id == out
+    with pytest.raises(Refused, match=r"payment\.already_moved"):
+        posting.move_payment(posted.house, posted.entry_id("p"), posted.entry_id("2"), ACTOR)
+    assert posted.open("2") == 400
+
+
+@pytest.mark.rule("R-LK-10", "R-PM-03")
+def test_a_split_that_the_books_took_over_is_not_made_twice(posted):
+    posted.payment("p", 600)
+    whole, parts = posted.entry_id("p"), {posted.entry_id("1"): 20_000, posted.entry_id("2"): 40_000}
+    links.split_payment(posted.house, whole, parts, ACTOR)
+    posted.item("v161", EntryKind.PAYMENT_OUT, 600, is_bank=True, back_reference=f"split:{whole}")
+    with pytest.raises(Refused, match=r"payment\.already_split"):
+        links.split_payment(posted.house, whole, parts, ACTOR)
+    assert (posted.open("1"), posted.open("2")) == (400, 600)
+
+
+@pytest.mark.rule("R-VL-07", "R-PM-03")
+def test_what_is_open_again_is_written_off_again_whichever_loss_the_books_took_over(posted):
+    first = writeoff.write_off(posted.house, posted.entry_id("1"), ACTOR, loss_account="7830")
+    for name in ("r", "s"):
+        posted.item(name, EntryKind.OTHER, 100, is_bank=True, do_not_transfer=True)
+        posted.tie("1", name)
+        if name == "s":
+            named = posted.row_of(first).external_id
+            posted.item("v162", EntryKind.WRITE_OFF, -600, back_reference=named, do_not_transfer=True)
+            assert posted.entry_id("v162") == first
+        writeoff.write_off(posted.house, posted.entry_id("1"), ACTOR, loss_account="7830")
+        assert posted.open("1") == 0
+
+
+@pytest.mark.rule("R-PM-03", "L12")
+def test_a_posting_is_joined_by_the_line_that_names_it_and_by_no_other_of_one_reading(house, clock, tmp_path):
+    world = at_agency(World(house, clock, tmp_path).start(), ("1", 1000), payment_reference="1000000000017")
+    world.far.pay("1", 400)
+    world.far.tell("camt054")
+    world.post()
+    ours = world.entry(reference(world))
+    same = {"bank_reference": ours.bank_reference, "payment_reference": ours.payment_reference, "is_bank": True}
+    naming = world.make_entry("v152", EntryKind.PAYMENT, -400, back_reference=ours.external_id, **same)
+    world.take(naming, world.make_entry("v153", EntryKind.PAYMENT, -400, **same))
+    assert world.entry("v152").id == ours.id
+    assert world.entry("v153").id != ours.id

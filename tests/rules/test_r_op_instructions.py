@@ -8,10 +8,12 @@ import pytest
 from lxml import etree
 
 from gateway.db.tables import ClaimInstruction, Envelope
+from gateway.domain.exchange import Receipt
 from gateway.domain.instructions import Action
 from gateway.domain.ledger import EntryKind
 from gateway.errors import DataError, Refused
-from gateway.services import agreements, instructions, marks, receipts, schedule, transfer, watch
+from gateway.services import agreements, delivery, instructions, marks, receipts, schedule, transfer, watch
+from gateway.services.cards import agreement_of
 from plugins.factoring.kid import make_kid
 from tests.rules.far import NS
 from tests.rules.world import ACTOR, World
@@ -271,3 +273,64 @@ def test_r_op_02_withdrawn_under_the_old_number_and_sent_again_under_the_new(at_
     assert world.claim("1").state == "withdrawn"
     assert transfer.startup_load(world.house, new, ACTOR, "agreed with Lowell").invoices == 1
     assert world.claim("1", new).reminder_number == world.claim("1", old).reminder_number
+
+
+@pytest.mark.rule("R-OP-03")
+def test_r_op_03_withdrawn_on_its_way_while_the_agency_refused_the_claim_it_is_not_offered_again(fjord):
+    """The withdrawal is in a file already when the answer to the claim's own file comes."""
+    fjord.customer()
+    fjord.invoice("1", 1000)
+    fjord.evening()
+    fjord.far.agency.refuse("claim", fjord.claim("1").claim_id, "NOT_ALLOWED")
+    made = tell(fjord, Action.WITHDRAW)
+    fjord.evening()
+    first, _second = sorted(fjord.rows(Envelope), key=lambda envelope: envelope.id)
+    delivery.deliver(fjord.house, first.id)
+    fjord.far.agency.work(fjord.clock())
+    fjord.far.collect()
+    fjord.clock.advance(minutes=1)
+    fjord.customer(address1="Storgata 2")
+    evening = fjord.evening()
+    assert (evening.sent, fjord.claim("1").state) == (set(), "withdrawn")
+    fjord.far.night()
+    assert (state_of(fjord, made), fjord.claim("1").state) == ("rejected", "withdrawn"), "they never had it"
+    assert alarms(fjord) == ()
+
+
+@pytest.mark.rule("R-OP-12", "R-OP-03")
+def test_r_op_12_an_instruction_that_the_receipt_is_silent_about_is_shown(at_agency):
+    made = tell(at_agency, Action.WITHDRAW)
+    (sent,) = at_agency.evening().envelopes
+    silent = Receipt(sent.kind, sent.sequence, sent.file_id, "accepted", "", "", ())
+    with at_agency.house.database.write() as connection:
+        agreement, _ = agreement_of(connection, at_agency.agreement_id)
+        findings = receipts._apply(connection, agreement, sent, silent, at_agency.clock())
+    item_id = at_agency.row(ClaimInstruction, made).item_id
+    assert [(one.code, one.place) for one in findings] == [("receipt.object_missing", item_id)]
+
+
+@pytest.mark.rule("R-OP-03")
+def test_r_op_03_what_was_said_anew_is_not_offered_again_beside_it(at_agency):
+    world = at_agency
+    made = tell(world, Action.WITHDRAW)
+    world.far.agency.refuse("item", world.row(ClaimInstruction, made).item_id, "NOT_ALLOWED")
+    world.evening()
+    world.far.night()
+    tell(world, Action.WITHDRAW)
+    (envelope,) = world.rows(Envelope, Envelope.kind == "updates")
+    assert receipts.offer_again(world.house, envelope.id, ACTOR, "agreed with the agency") == 0
+    assert len(told_in(world.evening().files)) == 1
+
+
+@pytest.mark.rule("R-OP-03")
+def test_r_op_03_an_invoice_whose_due_date_the_books_took_back_holds_itself_and_not_the_evening(at_agency):
+    at_agency.clock.advance(hours=1)
+    at_agency.invoice("1", 1000, due=None)
+    at_agency.invoice("2", 500)
+    made = tell(at_agency, Action.WITHDRAW)
+    evening = at_agency.evening()
+    assert (evening.sent, evening.held) == ({"2"}, {"1": {"document.due_date_missing"}})
+    at_agency.clock.advance(hours=1)
+    at_agency.invoice("1", 1000)
+    assert [name for name, _ in told_in(at_agency.evening().files)] == ["Instruction"]
+    assert state_of(at_agency, made) == "sealed"

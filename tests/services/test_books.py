@@ -180,7 +180,7 @@ def _pay(world: World, key: str, kroner: float, **changes) -> int:
         "position": 1, "amount_minor": round(kroner * 100), "principal_minor": round(kroner * 100), "currency": "NOK",
         "direction": "credit", "is_reversal": False, "status": "BOOK", "posts": True, "why_not": "", "reference": "",
         "references": [], "booking_date": date(2026, 11, 23), "value_date": None, "payer_name": "", "payer_account": "",
-        "account": "", "bank_reference": "", "text": "", "key": key, "claim_ref": "", "case_number": "",
+        "account": "", "bank_reference": "", "text": "", "key": key, "claim_ref": "", "case_number": "", "charges_minor": 0,
         "invoice_number": "", "reverses_key": "", "creditor_id": world.creditor_id, "agreement_id": world.agreement_id,
         "label": "Lowell", "state": "proposed", "entry_id": world.entry_id("1"),
     } | changes  # fmt: skip

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from gateway.domain.ledger import EntryKind
-from gateway.services import sealing
+from gateway.services import sealing, transfer
 
 COUNT = 128
 
@@ -51,3 +51,16 @@ def test_every_misfit_is_found_and_the_others_go(counted, misfits):
     evening = counted.evening()
     assert set(evening.held) == {names[n] for n in misfits}
     assert evening.sent == {name for n, name in enumerate(names) if n not in misfits}
+
+
+@pytest.mark.rule("A-24")
+def test_a_misfit_at_the_head_of_a_long_evening_holds_itself_only(fjord):
+    """More rows than the database sends at once: the first attempt leaves the stream in the middle."""
+    fjord.customer()
+    values = {"due": date(2026, 12, 7), "booked": date(2026, 11, 23)}
+    names = ["0" + "x" * 90, *(f"{n:05d}" for n in range(1, 6000))]
+    fjord.take(*(fjord.make_entry(name, EntryKind.INVOICE, 100, number=name, **values) for name in names))
+    day = fjord.preview().cutoff
+    fjord.clock.moment = day
+    done = transfer.run_evening(fjord.house, fjord.agreement_id, day.date())
+    assert (done.invoices, done.held) == (len(names) - 1, 1)

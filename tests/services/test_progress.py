@@ -55,7 +55,6 @@ def test_a_file_waits_is_read_matched_and_posted(fjord, monkeypatch):
 def test_reading_is_told_in_bytes_and_rows(fjord):
     stored = store(fjord, "payments.xml", PAYMENTS)
     work = FileWork(fjord.house, fjord.creditor_id, "payments.xml", stored.inbound_file_id)
-    fjord.house.database.engine.dispose()
     with fjord.house.database.write() as connection:
         connection.execute(InboundFile.__table__.update().values(state="reading"))
     work.at_byte(250)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.services import cards, ingest, posting, preview, transfer
+from gateway.services import cards, delivery, ingest, posting, preview, run, transfer
 from gateway.services.run import Run
 from tests.rules.far import store
 from tests.rules.test_r_pm import at_agency
@@ -126,3 +126,49 @@ def test_two_previews_that_find_the_same_cards_unchecked_both_answer(fjord, monk
     monkeypatch.setattr(cards, "insert_rows", slow)
     look = lambda: preview.preview(fjord.house, fjord.agreement_id)  # noqa: E731
     together(slow, look, look)
+
+
+@pytest.fixture
+def two_claims(fjord, monkeypatch):
+    """Two claims at the agency with a payment each; the run stands between writing down the one and the other.
+
+    The customer who comes first in the run's file has the claim that comes last in everybody else's order.
+    """
+    fjord.customer("10002")
+    fjord.customer("10001")
+    for number, customer in (("1", "c10002"), ("2", "c10001")):
+        fjord.invoice(number, 1000, customer)
+    fjord.evening()
+    fjord.pair = sorted((row.entry_id for row in fjord.rows(run.Claim)))
+    for number, customer in (("1", "c10002"), ("2", "c10001")):
+        fjord.payment(f"p{number}", 100, customer=customer)
+        fjord.link(number, f"p{number}")
+    slow, calls, flush = Slowly(Run._flush), [], Run._flush
+    monkeypatch.setattr(run, "FLUSH_ROWS", 1)
+
+    def between(self: Run) -> None:
+        calls.append(self)
+        (slow if len(calls) == 2 else flush)(self)
+
+    monkeypatch.setattr(Run, "_flush", between)
+    plan = fjord.preview()
+    fjord.clock.moment = plan.cutoff + timedelta(seconds=5)
+    fjord.slow, fjord.run = slow, lambda: transfer.run_evening(fjord.house, fjord.agreement_id, plan.cutoff.date())
+    return fjord
+
+
+def test_a_delivery_recorded_while_the_run_works_stops_neither_and_stays_recorded(two_claims):
+    (sent,) = two_claims.rows(run.Envelope)
+    together(two_claims.slow, two_claims.run, lambda: delivery._delivered(two_claims.house, sent.id, sent.filename))
+    assert two_claims.row(run.Envelope, sent.id).state == "delivered"
+    assert {two_claims.agency_balance(number) for number in "12"} == {900}
+    assert "delivered" in {two_claims.claim(number).state for number in "12"}, "the run left alone what it had not said"
+
+
+def test_cases_told_while_the_run_works_stop_neither(two_claims):
+    two_claims.far.night()
+    name = two_claims.far.agency.write_cases(two_claims.clock())
+    content = (two_claims.far.agency.download / name).read_bytes()
+    together(two_claims.slow, two_claims.run, lambda: two_claims.take_file(name, content))
+    assert {two_claims.agency_balance(number) for number in "12"} == {900}
+    assert all(two_claims.claim(number).agency_state for number in "12")

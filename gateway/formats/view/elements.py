@@ -175,7 +175,7 @@ def _record(closed: _Open, language: str, *, is_masked: bool) -> Record:
     fields = _fields("".join(closed.own), language, is_masked=is_masked)
     name = word("element", language, closed.name)
     return Record(
-        closed.number, (0, closed.line), closed.name, name, closed.level, "", tuple(fields[:FIELDS]),
+        closed.number, closed.line, closed.name, name, closed.level, "", tuple(fields[:FIELDS]),
         left_out=max(0, len(fields) - FIELDS), findings=closed.findings,
     )  # fmt: skip
 

@@ -57,10 +57,14 @@ class Field(NamedTuple):
 
 @dataclass(slots=True)
 class Record:
-    """One record, segment or element. *number* counts from 1 through the file; *place* says where it stands."""
+    """One record, segment or element. *number* counts from 1 through the file; *line* is 0 where it is not known.
+
+    *level* is how deep it stands in a tree; *raw* is the line of a ruled record or the text of a segment, *left_out* how
+    many of its fields are not shown.
+    """
 
     number: int
-    place: tuple[int, int]  # segment and line, 0 where there is none
+    line: int
     code: str
     name: str
     level: int
@@ -68,12 +72,12 @@ class Record:
     fields: tuple[Field, ...]
     left_out: int = 0
     findings: list[FindingTold] = field(default_factory=list)
+    is_segment: bool = False
 
     def told_place(self, language: str) -> str:
         """Return where it stands: ``segment 12, line 3``; a line that is not known is left out."""
-        segment, line = self.place
-        told = [label("segment", language, number=segment)] if segment else []
-        return ", ".join([*told, *([label("line", language, number=line)] if line else [])])
+        told = [label("segment", language, number=self.number)] if self.is_segment else []
+        return ", ".join([*told, *([label("line", language, number=self.line)] if self.line else [])])
 
     def parts(self) -> Iterator[tuple[str, int | None]]:
         """Yield the line of a ruled record cut at its fields: text, and the number of the field that it is."""

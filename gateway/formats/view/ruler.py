@@ -73,10 +73,10 @@ class _Lines:
     def _record(self, number: int, raw: str, findings: list[FindingTold]) -> Record:
         layout, language = self._layout, self._language
         line = raw.rstrip(" \r\x1a")[: layout.width].ljust(layout.width)
-        kind, place = layout.record_of(line), (0, number)
+        kind = layout.record_of(line)
         if kind is None:
             name = label("unknown_record" if line.strip() else "blank", language)
-            return Record(number, place, "", name, 0, visible(raw[: 2 * layout.width]), (), findings=findings)
+            return Record(number, number, "", name, 0, visible(raw[: 2 * layout.width]), (), findings=findings)
         fields, shown = [], line
         for name, column in columns(kind):
             raw_text = column.cut(line)
@@ -87,7 +87,7 @@ class _Lines:
         code = layout.code_of(kind, line)
         shown += raw.rstrip(" \r\x1a")[layout.width : 2 * layout.width]
         return Record(
-            number, place, code, record_name(layout.name, kind.__name__, language), 0, visible(shown), tuple(fields),
+            number, number, code, record_name(layout.name, kind.__name__, language), 0, visible(shown), tuple(fields),
             findings=findings,
         )  # fmt: skip
 

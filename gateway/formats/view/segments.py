@@ -81,10 +81,10 @@ def _record(segment: Segment, depth: int, source: Segments, language: str, *, is
     outer, inner = source.service.element, source.service.component
     raw = shortened(outer.join(inner.join(element) for element in segment))
     name = word("segment", language, tag) or label("unknown_record", language)
-    place = (source.number, source.line)
     return Record(
-        source.number, place, tag, name, depth, raw, tuple(fields[:FIELDS]), left_out=max(0, len(fields) - FIELDS)
-    )
+        source.number, source.line, tag, name, depth, raw, tuple(fields[:FIELDS]), left_out=max(0, len(fields) - FIELDS),
+        is_segment=True,
+    )  # fmt: skip
 
 
 def _fields(tag: str, segment: Segment, language: str) -> list[Field]:
