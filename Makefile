@@ -7,7 +7,7 @@ PYTHON ?= python3
 ARGS ?=
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo run test check format bench bench-payments docs screenshots lock migration clean
+.PHONY: help demo run test check format fuzz bench bench-payments docs screenshots lock migration clean
 
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ check: $(INSTALLED)  ## Style, types, import rules, syntax-tree rules, current d
 format: $(INSTALLED)  ## Let ruff format and mend what it safely can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+fuzz: $(INSTALLED)  ## Damage files for every payment reader until something breaks; ARGS="--minutes 10 --format camt"
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 bench: $(INSTALLED)  ## The evening run and the payments import beside peers and limits; ARGS="--no-peers" installs nothing
 	@$(BIN)/python -m bench.evening $(ARGS)

@@ -73,7 +73,7 @@ def _harass(demo: subprocess.Popen, home: Path, dice: random.Random, started: fl
     kills: Counter = Counter()
     while demo.poll() is None and time.monotonic() - started < RUN_SECONDS_MAX:
         time.sleep(dice.uniform(*PAUSE_SECONDS))
-        victims = _processes(home)
+        victims = processes_of(home)
         if victims:
             name, pid = dice.choice(sorted(victims.items()))
             try:
@@ -84,13 +84,20 @@ def _harass(demo: subprocess.Popen, home: Path, dice: random.Random, started: fl
     return kills
 
 
-def _processes(home: Path) -> dict[str, int]:
+def processes_of(home: Path) -> dict[str, int]:
     """Return name and pid of the supervisor's children; nobody else's process can be among them."""
-    supervisor = next((pid for pid, words in _commands() if words[-1:] == ["run"] and _home_of(pid) == str(home)), None)
+    supervisor = next(
+        (pid for pid, words in _commands() if words[-1:] == ["run"] and variable_of(pid, "KRAVPORT_HOME") == str(home)),
+        None,
+    )
     if supervisor is None:
         return {}
     children = {pid: words for pid, words in _commands() if _parent(pid) == supervisor}
-    return {words[-1] if "gateway.cli" in words else "redis": pid for pid, words in children.items() if words}
+    return {
+        variable_of(pid, "KRAVPORT_WORKER_NAME") if "gateway.cli" in words else "redis": pid
+        for pid, words in children.items()
+        if words
+    }
 
 
 def _commands() -> list[tuple[int, list[str]]]:
@@ -104,12 +111,13 @@ def _commands() -> list[tuple[int, list[str]]]:
     return found
 
 
-def _home_of(pid: int) -> str:
+def variable_of(pid: int, name: str) -> str:
+    """Return what a variable of the environment was when a process started; empty where there is none."""
     try:
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return ""
-    return next((v.partition(b"=")[2].decode() for v in variables if v.startswith(b"KRAVPORT_HOME=")), "")
+    return next((v.partition(b"=")[2].decode() for v in variables if v.startswith(f"{name}=".encode())), "")
 
 
 def _parent(pid: int) -> int:

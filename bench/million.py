@@ -36,6 +36,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from bench.evening import _url
+from bench.kill_evening import processes_of, variable_of
 from bench.phases import write_payments
 from bench.webhook import KEY, SECRET, _await_port, _free_port, _process
 from bench.world import ACTOR, INVOICES_PER_CUSTOMER, creditor, fill
@@ -56,6 +57,7 @@ LOOK_SECONDS = 0.2
 CLI_SECONDS = 10
 PATIENCE_SECONDS = 120
 """What a round of the second creditor may take, and an answer to a push, before the measuring is given up."""
+HAND_OVER_SECONDS = 1800
 CHUNK = 1 << 20
 
 
@@ -111,20 +113,11 @@ class Memory(threading.Thread):
         parent = self._parents.get(int((entry / "stat").read_text().rpartition(") ")[2].split()[1]))
         if parent is None:
             return
-        name = parent or worker_name(entry) or "redis"
+        name = parent or variable_of(int(entry.name), "KRAVPORT_WORKER_NAME") or "redis"
         lines = (entry / "status").read_text().splitlines()
         kind = "RssAnon" if parent else "VmHWM"
         mib = int(next(line for line in lines if line.startswith(kind)).split()[1]) // 1024
         self.peaks[name] = max(self.peaks.get(name, 0), mib)
-
-
-def worker_name(entry: Path) -> str:
-    """Return the name by which the supervisor started a process, empty for others."""
-    variables = (entry / "environ").read_bytes().split(b"\0")
-    is_ours = b"gateway.cli" in (entry / "cmdline").read_bytes()
-    return next(
-        (v.partition(b"=")[2].decode() for v in variables if is_ours and v.startswith(b"KRAVPORT_WORKER_NAME=")), ""
-    )
 
 
 class Big:
@@ -347,32 +340,21 @@ class _Watch:
 
     def _kill_now(self) -> None:
         house = self._big.house
+        held = select(Task.owner).where(Task.topic == "read", Task.lane == "large", Task.state == "leased")
         with house.database.read() as connection:
-            held = select(Task.owner).where(Task.topic == "read", Task.lane == "large", Task.state == "leased")
             owner = connection.execute(held).scalars().first()
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and owner and _is_worker(entry, owner):
-                os.kill(int(entry.name), signal.SIGKILL)
-                self.killed = f"{owner} while {self._stage}"
-                paid = (
-                    select(func.count())
-                    .select_from(IncomingPayment)
-                    .join(InboundFile, InboundFile.id == IncomingPayment.file_id)
-                )
-                self.after_kill = {"payments": count(house, paid.where(InboundFile.state != "imported"))}
-
-
-def _is_worker(entry: Path, owner: str) -> bool:
-    try:
-        is_worker = (entry / "cmdline").read_bytes().split(b"\0")[-2:-1] == [b"worker"]
-        return is_worker and worker_name(entry) == owner
-    except OSError:
-        return False
+        if owner is None:
+            return
+        os.kill(processes_of(Path(self._environment["KRAVPORT_HOME"]))[owner], signal.SIGKILL)
+        self.killed = f"{owner} while {self._stage}"
+        of_file = InboundFile.id == IncomingPayment.file_id
+        half_done = select(func.count()).select_from(IncomingPayment).join(InboundFile, of_file)
+        self.after_kill = {"payments": count(house, half_done.where(InboundFile.state != "imported"))}
 
 
 def _settle(house: House) -> None:
     """Wait until the large hand-over is delivered: nothing is under way when the measuring begins."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + HAND_OVER_SECONDS
     open_ = select(func.count()).select_from(Task).where(Task.state.in_(("pending", "leased")), Task.topic == "deliver")
     while count(house, open_):
         assert time.monotonic() < deadline, "the large hand-over is not delivered"

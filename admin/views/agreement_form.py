@@ -96,6 +96,18 @@ def typed_transport(before: Mapping[str, Any], form: Mapping[str, str]) -> dict[
     return found
 
 
+def typed_payment_rules(form: Mapping[str, str]) -> dict[str, object]:
+    """Return the rules for payments as typed; what is left empty is the creditor's. The service checks them."""
+    found: dict[str, object] = {}
+    if check := form.get("payment_check", "").strip():
+        found["check"] = check
+    if lengths := form.get("payment_lengths", "").replace(",", " ").split():
+        found["lengths"] = [_integer("payment_lengths", length[:VALUE_CHARACTERS_MAX]) for length in lengths]
+    if tolerance := form.get("payment_tolerance", "").strip():
+        found["tolerance_minor"] = _integer("payment_tolerance", tolerance)
+    return found
+
+
 def _integer(name: str, typed: str) -> int:
     if not (typed.lstrip("-").isdecimal() and len(typed) < 19):
         raise DataError(f"{name}: {typed[:60]!r} is not a whole number")
@@ -116,6 +128,8 @@ def changes(row: Any, profile: AgencyProfile, form: Mapping[str, str]) -> dict[s
         if form.get(name) in allowed:
             wanted[name] = form[name]
     wanted["agency_accounts"] = [line.strip() for line in form.get("agency_accounts", "").splitlines() if line.strip()]
+    if "payment_check" in form:
+        wanted["payment_rules"] = typed_payment_rules(form)
     wanted["settings"] = typed_settings(profile, row.settings, form)
     wanted["transport"] = typed_transport(row.transport, form)
     return {name: value for name, value in wanted.items() if value != getattr(row, name)}

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.db.bulk import batches
 from gateway.db.tables import Agreement, Claim, Creditor, LedgerEntry, Pending
+from gateway.db.tables.base import Instant
 
 IN_LIST_MAX = 500
 """Values in one IN list: below 999, the number of variables that older SQLite builds allow, with room for others."""
@@ -83,6 +84,21 @@ def agreements_to_look(connection: Connection, creditor_id: int) -> Sequence[tup
 def _active(creditor_id: int) -> Select[int, str]:
     mine = (Agreement.creditor_id == creditor_id, Agreement.state == "active")
     return select(Agreement.id, Agreement.currency).where(*mine)
+
+
+def queue_claims(connection: Connection, agreement_id: int, now: datetime) -> None:
+    """Tell the next run of an agreement to look at every claim of its own that was not taken back."""
+    mine = (Claim.agreement_id == agreement_id, Claim.state != "withdrawn")
+    at = literal(now, Instant())
+    groups = (
+        select(literal(agreement_id), LedgerEntry.group_id, at)
+        .distinct()
+        .join(Claim, Claim.entry_id == LedgerEntry.id)
+        .where(*mine)
+    )
+    module = postgresql if connection.dialect.name == "postgresql" else sqlite
+    rows = module.insert(Pending).from_select(["agreement_id", "group_id", "queued_at"], groups)
+    connection.execute(rows.on_conflict_do_nothing())
 
 
 def queue_groups(connection: Connection, creditor_id: int, group_ids: Iterable[int], now: datetime) -> None:

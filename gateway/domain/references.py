@@ -163,7 +163,9 @@ class Seen(NamedTuple):
 
 
 _WORD = re.compile(r"\w+(?:[-/.]\w+)*")
-_DIGITS = re.compile(r"[0-9]+-?(?![0-9])")
+_DIGITS = re.compile(r"[0-9]+")
+_MOD11 = re.compile(r"(?<![0-9])[0-9]+-(?!\w)")
+"""A KID whose check character is a dash."""
 _SPACED = re.compile(r"(?<![0-9])[0-9]+(?: [0-9]+)+")
 _FIGURES = "0123456789"
 _NUMBER_CHARACTERS = range(3, 31)
@@ -198,6 +200,8 @@ def numbers_in(parts: Iterable[tuple[str, str]]) -> list[Seen]:
 def _candidates(text: str) -> Iterator[tuple[str, str]]:
     for spaced in _SPACED.finditer(text):
         yield spaced[0].replace(" ", ""), spaced[0]
+    for kid in _MOD11.finditer(text):
+        yield kid[0], kid[0]
     for word in _WORD.finditer(text):
         if any(sign.isdecimal() for sign in word[0]):
             yield word[0], word[0]

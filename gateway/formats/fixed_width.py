@@ -98,7 +98,7 @@ class FixedWidthReader(ABC):
         """Yield the payments of one run of units or of one line after the other; each must be used up before the next."""
         held = ""
         for text in chain(self._pieces(), ("",)):
-            held = yield from self._read_piece(held + text, is_last=not text)
+            held = yield from self._read_piece(held + text, len(held), is_last=not text)
         if self._recoded_place:
             self._audit.warn("file.encoding", self._recoded_place, encoding="ISO-8859-1")
         if self.ends_whole and 0 < len(self._last) < self.width:
@@ -137,12 +137,12 @@ class FixedWidthReader(ABC):
             self._is_recoded |= before is not None
             yield text if before is None else before
 
-    def _read_piece(self, text: str, *, is_last: bool) -> Generator[Iterable[Payment], None, str]:
-        """Read *text*; return the lines at its end to hold back."""
+    def _read_piece(self, text: str, seen: int, *, is_last: bool) -> Generator[Iterable[Payment], None, str]:
+        """Read *text*, of which *seen* characters were held back before; return the lines at its end to hold back."""
         self._text, self._counted, held = text, (0, self._lines_before + 1), ""
         if text[-1:] not in {"", "\n"}:
             text = self._last_line(text)
-        self._look_for_recoding(text)
+        self._look_for_recoding(text, seen)
         if any(map(text.__contains__, _CONTROLS)):  # each sought on its own: so quick that it costs nothing
             yield self._read_lines(0, len(text))
         else:
@@ -163,10 +163,10 @@ class FixedWidthReader(ABC):
         self._text = text + "\n"
         return self._text
 
-    def _look_for_recoding(self, text: str) -> None:
+    def _look_for_recoding(self, text: str, seen: int) -> None:
         """Keep where a file begins to show that it is a copy in UTF-8; it is told at the end, whoever holds lines back."""
-        if self._is_recoded and not self._recoded_place and not text.isascii():
-            self._offset = next(place for place, sign in enumerate(text) if not sign.isascii())
+        if self._is_recoded and not self._recoded_place and not text[seen:].isascii():
+            self._offset = next(place for place in range(seen, len(text)) if not text[place].isascii())
             self._recoded_place = f"line {self._line_number()}"
             self._counted = (0, self._lines_before + 1)  # lines are numbered from the start of the piece again
 

@@ -223,7 +223,6 @@ def record(*, length: int) -> Callable[[type[T]], type[T]]:
     return make
 
 
-@cache
 def columns(cls: type) -> tuple[tuple[str, Column], ...]:
     """Return the fields of a record class with their columns, in order of position."""
     return tuple((item.name, item.metadata[_KEY]) for item in dataclasses.fields(cls))

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from gateway.db import audit
 from gateway.db.bulk import table_of
-from gateway.db.ledger_sql import upsert_ignore
+from gateway.db.ledger_sql import queue_claims, upsert_ignore
 from gateway.db.tables import Agreement, Creditor, Envelope, FactoringSettings
 from gateway.domain.calendar import business_date, cutoff
 from gateway.domain.checks import check_factoring_settings
@@ -148,6 +148,8 @@ def activate(house: House, agreement_id: int, actor: str) -> None:
             connection.execute(update(Agreement).where(Agreement.id == agreement_id).values(state="active"))
         except IntegrityError as error:
             raise Refused("agreement.other_creates_cases") from error
+        if row.state != "active":  # what happened to its claims while it had no run was queued for nobody
+            queue_claims(connection, agreement_id, house.now())
         _schedule(house, connection, agreement_id, begins=row.state != "active")
         audit.record(connection, row.creditor_id, house.now(), actor, "agreement.activated", "agreement", agreement_id)
 

@@ -232,9 +232,8 @@ def forget_refused(connection: Connection, agreement_id: int) -> None:
     have lost their object.
     """
     refused = select(_C.c.entry_id).where(_C.c.agreement_id == agreement_id, _C.c.state == "rejected")
-    open_ = (_I.c.entry_id.in_(refused), _I.c.state.in_(("wanted", "rejected")))
-    said_ = (_I.c.entry_id.in_(refused), _I.c.state.in_(("wanted", "sealed", "rejected")))
-    over = connection.execute(_withdrawals(agreement_id, *said_)).scalars().all()
+    open_ = (_I.c.entry_id.in_(refused), _I.c.state.in_(("wanted", "sealed", "rejected")))
+    over = connection.execute(_withdrawals(agreement_id, *open_)).scalars().all()
     connection.execute(update(_I).where(_of(agreement_id), *open_).values(state="cancelled"))
     _end(connection, agreement_id, over)
 

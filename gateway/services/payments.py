@@ -64,14 +64,9 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream, w
             raise DeliveryError("the file is being read by another worker")
         refresh_statistics(connection, count, StagedPayment)
         findings = [*stream.findings, *identity.drop_known(connection, file)]
-        work.step("matching", 1, 3, count)
+        work.step("matching", 1, 2, count)
         rules = bank.payment_rules_of(connection, file.creditor_id, agreement.agreement_id)
-        staged = matching.look(connection, file)
-        matching.match(connection, file, agreement, staged)
-        work.step("matching", 2, 3, count)
-        identity.flag_possible_duplicates(connection, file, has_bare=staged.bare)
-        is_divided = staged.several and division.divide(connection, file, agreement)
-        near.look_closer(connection, file, agreement, rules)
+        is_plain = _match(connection, file, agreement, rules)
         work.step("posting", 0, 3, count)
         _show(connection, file, agreement, rules, house.now())
         work.step("posting", 1, 3, count)
@@ -79,7 +74,7 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream, w
             bank.set_payouts_apart(connection, file)
         reversals.place_waiting(connection, file)
         identity.join_announced(connection, file)
-        agency_paid.note_file(connection, file, agreement, is_plain=not (is_divided or staged.reversal))
+        agency_paid.note_file(connection, file, agreement, is_plain=is_plain)
         work.step("posting", 2, 3, count)
         posted = post_file(connection, file.id, agreement, house.now())
         _finish(house, connection, file, stream.format, totals, findings, posted)
@@ -144,6 +139,19 @@ def _names_several(payment: Payment) -> bool:
     if payment.claim_id or payment.case_number:
         return False  # the agency itself says which claim; case, invoice number and reference are names of that one
     return len(division.named_documents(payment.references)) > 1
+
+
+def _match(connection: Connection, file: Any, agreement: Agreement, rules: PaymentRules) -> bool:
+    """Find what each staged payment pays; return whether each counts on one invoice and none takes another back.
+
+    First what all rows have in common, as sets; then, row by row, what these leave.
+    """
+    staged = matching.look(connection, file)
+    matching.match(connection, file, agreement, staged)
+    identity.flag_possible_duplicates(connection, file, has_bare=staged.bare)
+    is_divided = staged.several and division.divide(connection, file, agreement)
+    near.look_closer(connection, file, agreement, rules)
+    return not (is_divided or staged.reversal)
 
 
 # --- shown ------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -101,11 +102,7 @@ def preview(house: House, agreement_id: int) -> Plan:
     with house.database.read() as connection:
         ctx = context(house, connection, agreement_id, ctx.cutoff)
         tally = _Preview(house, ctx)
-        try:
-            tally.look(connection)
-        except sealing.UnwritableClaim:
-            tally.find_misfits(connection, next_seal(connection, ctx, house))
-            tally.look(connection)
+        tally.until_it_fits(connection, partial(tally.look, connection))
         not_linked = _not_linked(connection, ctx)
     return Plan(
         agreement_id=agreement_id,

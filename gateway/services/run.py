@@ -5,11 +5,11 @@ Rows reach the database in batches while the plugin writes the file, so that nei
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
@@ -37,6 +37,8 @@ from gateway.services.plan import Judged, judged_groups, ledger_facts, refresh_p
 from gateway.services.plan_context import PlanContext, factoring_settings
 from gateway.services.plan_rows import waits_for_the_switch
 from gateway.services.spool import Spool, Verification
+
+T = TypeVar("T")
 
 FLUSH_ROWS = 5000
 UPDATES_LAST = 100
@@ -70,6 +72,8 @@ class Tally:
         self.house, self.ctx = house, ctx
         self.numbering = sealing.Numbering(first_reminder_number)
         self.misfits: sealing.Misfits = {}
+        self.misfit_cards: dict[int, str] = {}
+        self._has_looked = False
         self._cards: dict[int, Customer] = {}
         self._zone = ZoneInfo(ctx.row.time_zone)
 
@@ -77,7 +81,7 @@ class Tally:
         """Yield (entry id, claim) of every group that goes; note each group."""
         for judged in groups:
             invoice = judged.verdict.invoice
-            if invoice and judged.verdict.goes and invoice.entry_id in self.misfits:
+            if self._has_looked and invoice and judged.verdict.goes:
                 self._hold_misfit(judged)
             self.noted(judged)
             if invoice and judged.verdict.goes:
@@ -86,7 +90,28 @@ class Tally:
                 self.going(judged, claim)
                 yield invoice.entry_id, claim
 
-    def find_misfits(self, connection: Connection, seal: Seal) -> None:
+    def until_it_fits(self, connection: Connection, attempt: Callable[[], T]) -> T:
+        """Make files until the layout carries what is left of them: what it cannot carry is held alone (A-24)."""
+        while True:
+            try:
+                return attempt()
+            except sealing.UnwritableClaim as fault:
+                self._learn(connection, fault)
+
+    def _learn(self, connection: Connection, fault: sealing.UnwritableClaim) -> None:
+        if not self._has_looked:
+            self._find_misfits(connection, next_seal(connection, self.ctx, self.house))
+            self._has_looked = True
+            if fault.entry_id in self.misfits:
+                return
+        # Alone it fits and beside others not, as a second card with the number of another customer. The card is held,
+        # not the claim: it may have thousands, and each would cost an attempt.
+        (card_id,) = self._cards
+        if fault.entry_id in self.misfits or card_id in self.misfit_cards:
+            raise fault
+        self.misfit_cards[card_id] = fault.reason
+
+    def _find_misfits(self, connection: Connection, seal: Seal) -> None:
         """Learn which claims the layout cannot carry, by trying each alone."""
         found: dict[int, Sequence[tuple[str, Mapping[str, object]]]] = {}
         ledger = ledger_facts(connection, self.ctx)
@@ -105,9 +130,13 @@ class Tally:
     def _hold_misfit(self, judged: Judged) -> None:
         verdict = judged.verdict
         assert verdict.invoice is not None
+        reasons = self.misfits.get(verdict.invoice.entry_id, ())
+        if not reasons and judged.customer.card_id in self.misfit_cards:
+            reasons = [("claim.not_writable", {"reason": self.misfit_cards[judged.customer.card_id]})]
+        if not reasons:
+            return
         held = [item.member.entry_id for item in verdict.items]
         held += [verdict.invoice.entry_id] if verdict.sends_invoice or verdict.instructions else []
-        reasons = self.misfits[verdict.invoice.entry_id]
         verdict.holds += [Hold(entry_id, code, values) for entry_id in held for code, values in reasons]
         verdict.items, verdict.instructions, verdict.sends_invoice = [], [], False
 
@@ -160,12 +189,7 @@ class Run(Tally):
         with quiet_collector():
             if refresh_pending_checks(self.house, self.connection, self.ctx):
                 self.ahead = None  # only this transaction sees what was just found
-            try:
-                return self._attempt()
-            except sealing.UnwritableClaim:
-                self.ahead = None  # PostgreSQL ends the transaction of a stream that was left in the middle
-                self.find_misfits(self.connection, next_seal(self.connection, self.ctx, self.house))
-            return self._attempt()
+            return self.until_it_fits(self.connection, self._attempt)
 
     def _attempt(self) -> RunResult:
         query = select(Creditor.next_reminder_number).where(Creditor.id == self.ctx.agreement.creditor_id)
@@ -175,11 +199,12 @@ class Run(Tally):
         self.rows = _Rows()
         self.waiting: list[int] = []
         self.ledger = ledger_facts(self.connection, self.ctx)
+        ahead, self.ahead = self.ahead, None  # PostgreSQL ends the transaction of a stream that was left in the middle
         with Verification() as self.verification, self.connection.begin_nested():
             self.run_id = self._open()
             # Known claims first: a claim made in this run must not be met again as a known one. Delivery goes by order.
-            updates = self._export(are_known=True)
-            result = self._close([*self._export(are_known=False), *updates])
+            updates = self._export(are_known=True, ahead=ahead)
+            result = self._close([*self._export(are_known=False, ahead=ahead), *updates])
             self.verification.settle()
         return result
 
@@ -194,12 +219,12 @@ class Run(Tally):
         }
         return self.connection.execute(insert(TransferRun).values(**values).returning(TransferRun.id)).scalar_one()
 
-    def _export(self, *, are_known: bool) -> list[int]:
+    def _export(self, *, are_known: bool, ahead: Connection | None) -> list[int]:
         """Write new claims, or later items of known ones; return the ids of the envelopes."""
         seal, spool = next_seal(self.connection, self.ctx, self.house), Spool()
         (self.carrier_id,) = take_ids(self.connection, 1)
         try:
-            read = judged_groups(self.connection, self.ctx, self.ledger, are_known=are_known, ahead=self.ahead)
+            read = judged_groups(self.connection, self.ctx, self.ledger, are_known=are_known, ahead=ahead)
             with closing(read) as groups:
                 claims = self.claims(groups)
                 made = sealing.export(self.house, self.ctx.agreement, seal, claims, spool, are_new=not are_known)

@@ -15,6 +15,7 @@ from gateway.testing.bgmax_files import BgPayment, BgSection, bgmax_file
 from gateway.testing.payment_files import OcrPayment, ocr_file, random_ocr_payments
 from tests.admin.office import HOSTILE
 from tests.admin.reading import speak
+from tests.admin.test_browser import browser, visit  # noqa: F401 - fixtures
 
 SOLE_TRADER = "8507099805"  # of the Swedish tax agency's test numbers
 
@@ -93,3 +94,21 @@ def test_what_is_no_payment_file_is_shown_as_it_came(office, stored):
     text = office.login("both@example.test").get(stored(b"%PDF-1.4 rest")).text
     assert articles(text) == []
     assert "%PDF-1.4" in text
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_fits_and_a_line_is_moved_by_keyboard(office, stored, visit, width):  # noqa: F811
+    page = stored(ocr_file([[OcrPayment(1250_50, "2345676")]]))
+    visitor = visit(office, viewport={"width": width, "height": 900})
+    window = visitor.login("both@example.test")
+    visitor.open(page)
+    assert window.evaluate("document.documentElement.scrollWidth") <= width
+    line = window.locator(".rec-line").nth(2)
+    line.focus()
+    before = line.evaluate("box => box.scrollLeft")
+    window.keyboard.press("ArrowRight")
+    window.wait_for_function("([box, before, fits]) => fits || box.scrollLeft > before", arg=[
+        line.element_handle(), before, line.evaluate("box => box.scrollWidth <= box.clientWidth")
+    ])  # fmt: skip
+    assert line.evaluate("box => box.scrollWidth <= box.clientWidth") == (width > 390)

@@ -40,7 +40,9 @@ class Report:
 
     def __str__(self) -> str:
         verdicts = ", ".join(f"{count} {name}" for name, count in sorted(self.verdicts.items()))
-        return f"{self.executions} executions ({verdicts}), {self.kinds} kinds of outcome, {len(self.failures)} findings"
+        return (
+            f"{self.executions} executions ({verdicts}), {self.kinds} kinds of outcome, {len(self.failures)} findings"
+        )
 
 
 def fault_of(run: Callable[[bytes], object], data: bytes) -> tuple[str, str] | None:
@@ -94,7 +96,8 @@ def outcome_kind(got: Read) -> object:
     """Return what tells one outcome from another, without its figures."""
     findings = {(finding.code, _FIGURES.sub("", finding.place)) for finding in got.findings}
     payments = {
-        (p.status, p.posts, p.why_not, p.is_reversal, p.reference_kind, p.deduction, bool(p.references)) for p in got.payments
+        (p.status, p.posts, p.why_not, p.is_reversal, p.reference_kind, p.deduction, bool(p.references))
+        for p in got.payments
     }
     return got.verdict, frozenset(findings), frozenset(payments)
 

@@ -47,7 +47,11 @@ class Mutator:
 
     def _flip(self, data: bytes, _: bytes) -> bytes:
         start = self._rng.randrange(len(data) + 1)
-        return data[:start] + bytes(byte ^ 1 << self._rng.randrange(8) for byte in data[start : start + 1]) + data[start + 1 :]
+        return (
+            data[:start]
+            + bytes(byte ^ 1 << self._rng.randrange(8) for byte in data[start : start + 1])
+            + data[start + 1 :]
+        )
 
     def _noise(self, data: bytes, _: bytes) -> bytes:
         start, stop = self._span(data)

@@ -71,7 +71,9 @@ class Target:
 
 _LINE = re.compile(rb"[^\n]*\n")
 _SEGMENT = re.compile(rb"[^']*'")
-_ELEMENT = re.compile(rb"<(\w+)(?:\s[^<>]*)?>[^<>]*</\1>|<(TxDtls|Strd|NtryDtls|Ntry|Bal|RmtInf|Btch|TxsSummry|Stmt)>.*?</\2>", re.DOTALL)
+_ELEMENT = re.compile(
+    rb"<(\w+)(?:\s[^<>]*)?>[^<>]*</\1>|<(TxDtls|Strd|NtryDtls|Ntry|Bal|RmtInf|Btch|TxsSummry|Stmt)>.*?</\2>", re.DOTALL
+)
 _EDGES = (
     b"0", b"9", b"99999999999999999", b"9223372036854775807", b"99999999999999999999999999", b"-", b" ", b"\xc3\xa5",
     b"\xe5", b"\x00", b"\x1a", b"\t", b"\r", b"\n", b"\r\n", b"\xef\xbb\xbf", b"20260229", b"291126", b"NOK", b"JPY", b"EUR",
@@ -209,7 +211,7 @@ def _by_content(stream: BinaryIO) -> PaymentStream:
 _CAMT_TOKENS = (
     b"<TxDtls>", b"</TxDtls>", b"<Ntry>", b"</Ntry>", b"<NtryDtls>", b"</NtryDtls>", b"<Strd>", b"</Strd>", b"<Ustrd>", b"<!--",
     b"-->", b"<![CDATA[", b"]]>", b"&amp;", b"&#0;", b"&#13;", b"&x;", b"<!DOCTYPE a>", b"<?pi?>", b"DBIT", b"CRDT", b"PDNG",
-    b"<Sts>", b"<RvslInd>true</RvslInd>", b"<Amt Ccy=\"NOK\">1.00</Amt>", b"Ccy=\"EUR\"", b"<NbOfTxs>2</NbOfTxs>", b"0.001",
+    b"<Sts>", b"<RvslInd>true</RvslInd>", b'<Amt Ccy="NOK">1.00</Amt>', b'Ccy="EUR"', b"<NbOfTxs>2</NbOfTxs>", b"0.001",
     b"encoding='ISO-8859-1'", b"encoding='UTF-16'", b"camt.053", b"camt.054", b"camt.052", b"<PgNb>1</PgNb>", b"<x/>",
     b"<Bal>", b"CREN", b"CINV", b"RF18539007547034", b"9999999999999999999.99", b"2026-02-30", b"<CpyDplctInd>DUPL</CpyDplctInd>",
 )  # fmt: skip
@@ -226,7 +228,7 @@ _ROW_TOKENS = (
 )  # fmt: skip
 _HEADS = (
     b"%PDF-1.7", b"PK\x03\x04", b"\x1f\x8b", b"<html>", b"<!doctype html>", b"\xff\xfe<\x00", b"{}", b"01AUTOGIRO", b"00TOTALIN",
-    b":20:", b"{1:F01", b"#FLAGGA", b"<Invoice>", b"<Document xmlns=\"urn:iso:std:iso:20022:tech:xsd:pain.002.001.03\">",
+    b":20:", b"{1:F01", b"#FLAGGA", b"<Invoice>", b'<Document xmlns="urn:iso:std:iso:20022:tech:xsd:pain.002.001.03">',
     b"UNA:+,? '", b"UNB+UNOC:3", b"NY000010", b"01BGMAX", b"0", b"<?xml version='1.0'?>",
 )  # fmt: skip
 _EVERY_TOKEN = _EDGES + _CAMT_TOKENS + _CREMUL_TOKENS + _ROW_TOKENS + _HEADS

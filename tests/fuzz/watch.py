@@ -6,7 +6,7 @@ import gc
 import resource
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SECONDS = 10
@@ -50,10 +50,8 @@ def measured() -> Iterator[Peak]:
     """Measure the peak memory of a block as the system sees it, which costs no time."""
     peak = Peak()
     gc.collect()
-    try:
+    with suppress(OSError):  # elsewhere the peak of the whole process stands in, which can only hide, never invent
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak so far is the present again
-    except OSError:
-        pass  # elsewhere the peak of the whole process stands in, which can only hide, never invent
     before = _peak_bytes()
     try:
         yield peak

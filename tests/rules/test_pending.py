@@ -93,3 +93,18 @@ def test_an_invoice_in_the_currency_of_another_agreement_is_its_affair(fjord):
     assert (fjord.preview().held, fjord.evening().sent, waiting(fjord)) == ((), set(), set())
     fjord.agreement_id = other
     assert fjord.evening().sent == {"2"}
+
+
+@pytest.mark.rule("R-LS-05", "R-LS-16")
+def test_what_was_paid_while_an_agreement_was_ended_is_told_when_it_begins_again(fjord):
+    """Nothing is queued for an ended agreement, and a start-up load looks at open invoices only."""
+    fjord.customer()
+    fjord.invoice("1", 1000)
+    fjord.evening()
+    agreements.end(fjord.house, fjord.agreement_id, ACTOR)
+    fjord.payment("p", 1000)
+    fjord.link("1", "p")
+    fjord.clock.advance(hours=1)
+    agreements.activate(fjord.house, fjord.agreement_id, ACTOR)
+    assert fjord.evening().sent == {"p"}
+    assert fjord.agency_balance("1") == 0

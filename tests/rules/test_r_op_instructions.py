@@ -293,7 +293,7 @@ def test_r_op_03_withdrawn_on_its_way_while_the_agency_refused_the_claim_it_is_n
     evening = fjord.evening()
     assert (evening.sent, fjord.claim("1").state) == (set(), "withdrawn")
     fjord.far.night()
-    assert (state_of(fjord, made), fjord.claim("1").state) == ("rejected", "withdrawn"), "they never had it"
+    assert (state_of(fjord, made), fjord.claim("1").state) == ("cancelled", "withdrawn"), "they never had it"
     assert alarms(fjord) == ()
 
 

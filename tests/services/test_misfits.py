@@ -6,8 +6,9 @@ from datetime import date
 
 import pytest
 
-from gateway.domain.ledger import EntryKind
+from gateway.domain.ledger import CustomerRecord, EntryKind
 from gateway.services import sealing, transfer
+from tests.rules.world import GOOD_CARD
 
 COUNT = 128
 
@@ -64,3 +65,21 @@ def test_a_misfit_at_the_head_of_a_long_evening_holds_itself_only(fjord):
     fjord.clock.moment = day
     done = transfer.run_evening(fjord.house, fjord.agreement_id, day.date())
     assert (done.invoices, done.held) == (len(names) - 1, 1)
+
+
+@pytest.mark.rule("A-24")
+def test_a_second_card_with_the_number_of_another_holds_its_claims_and_not_the_evening(fjord):
+    """Each of its claims fits alone; beside those of the other card none does."""
+    fjord.customer()
+    fjord.customer("10002")
+    twin = CustomerRecord("twin", **(GOOD_CARD | {"customer_number": "10001", "name": "Sørfjord Bygg"}))
+    fjord.take(twin, source="other")
+    values = {"due": date(2026, 12, 7), "booked": date(2026, 11, 23)}
+    theirs = [fjord.make_entry(name, EntryKind.INVOICE, 100, "twin", number=name, **values) for name in ("2", "3")]
+    fjord.take(*theirs, source="other")
+    fjord.invoice("1", 1000)
+    fjord.invoice("4", 1000, "c10002")
+    evening = fjord.evening()
+    assert (evening.sent, evening.held) == (
+        {"1", "4"}, {"2": {"claim.not_writable"}, "3": {"claim.not_writable"}},
+    )  # fmt: skip

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from gateway.db import outbox
 from gateway.db.tables import Envelope, Task
@@ -173,3 +174,22 @@ def test_what_a_person_clears_up_is_recorded_and_true_at_once(fjord, monkeypatch
     assert not fjord.audit("envelope.clarified")
     with fjord.house.database.read() as connection:
         assert connection.execute(select(Envelope.state)).scalar_one() == "sealed"
+
+
+@pytest.mark.rule("P4")
+def test_an_upload_that_the_database_would_not_record_is_read_back_and_not_repeated(fjord, monkeypatch):
+    fjord.customer()
+    fjord.invoice("1", 1000)
+    (sent,) = fjord.evening().envelopes
+
+    def refused(*_: object) -> int:
+        raise OperationalError("update", {}, Exception("deadlock detected"))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery, "_note_delivered", refused)
+        work(fjord)
+    assert task(fjord, "deliver", sent.id).state == "in_doubt"
+    schedule.tick(fjord.house)
+    work(fjord)
+    done = task(fjord, "deliver", sent.id)
+    assert (fjord.row(Envelope, sent.id).state, done.state, done.attempts) == ("delivered", "done", 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -324,3 +325,30 @@ def test_exit_codes_are_documented(kravport):
     _, out, _ = kravport("--help")
     for code in ("0 done", "1 failed", "2 held", "3 refused", "64", "78"):
         assert code in " ".join(out.split())
+
+
+def test_progress_shows_files_that_wait_and_nothing_else(kravport, tmp_path):
+    from gateway.cli.common import opened_house
+    from gateway.services import inbound
+
+    assert kravport("progress") == (0, "no file is being read\n", "")
+    kravport("ingest", _empty_ledger(tmp_path))
+    with opened_house() as house:
+        stored = inbound.store_own(house, 1, "file", "large.xml", io.BytesIO(b"bytes"))
+    code, out, _ = kravport("progress", "--json")
+    (row,) = objects(out)
+    assert code == 0
+    assert (row["inbound_file_id"], row["creditor"], row["filename"], row["size"]) == (
+        stored.inbound_file_id, "practice", "large.xml", 5,
+    )  # fmt: skip
+    assert (row["stage"], row["percent"], row["rows"]) == ("waiting", None, 0)
+    assert "large.xml" in kravport("progress", "--creditor", "practice")[1]
+    with opened_house() as house:
+        inbound.process(house, stored.inbound_file_id)
+    assert kravport("progress", "--json")[1] == ""
+
+
+def _empty_ledger(folder):
+    path = folder / "card.jsonl"
+    path.write_bytes(b"".join(ledger.lines([CARD])))
+    return path

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from bench.kill_evening import _processes
+from bench.kill_evening import processes_of
 from gateway.queueing import connect, embedded_url, ping
 from tests.test_house.ports import free_port
 
@@ -60,13 +60,15 @@ def _is_gone(pid):
 
 def test_everything_runs_dies_and_comes_back_and_stops(installation):
     process, home, url = installation
-    first = _processes(home)
-    assert set(first) == {"redis", "web", "worker", "scheduler"}
+    first = processes_of(home)
+    assert set(first) == {"redis", "web", "worker-1", "worker-2", "scheduler"}
     for pid in first.values():
         os.kill(pid, signal.SIGKILL)
-    _until(lambda: set(_processes(home)) == set(first) and not set(_processes(home).values()) & set(first.values()), 20)
+    _until(
+        lambda: set(processes_of(home)) == set(first) and not set(processes_of(home).values()) & set(first.values()), 20
+    )
     _until(lambda: _health(url) == "ok", 40)
-    second = _processes(home)
+    second = processes_of(home)
     started = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 0
@@ -77,7 +79,7 @@ def test_everything_runs_dies_and_comes_back_and_stops(installation):
 
 def test_children_do_not_outlive_a_killed_supervisor(installation):
     process, home, _url = installation
-    children = _processes(home)
+    children = processes_of(home)
     process.kill()
     process.wait()
     _until(lambda: all(_is_gone(pid) for pid in children.values()), 10)

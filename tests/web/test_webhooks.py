@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 
 from gateway.db import blobs
 from gateway.db.tables import InboundArrival, InboundFile, Task
+from gateway.errors import Busy
 from gateway.services import agreements, inbound
 from gateway.web import webhooks as module
 from gateway.web.signatures import SignatureCheck
@@ -72,6 +73,17 @@ class TestStoring:
         answer = push(world, token)
         assert (answer.status_code, "disk" in answer.text) == (500, False)
         assert files(world) == []
+
+    def test_books_that_are_worked_on_ask_the_sender_to_come_again(self, world, monkeypatch):
+        _, token = world.agreement()
+
+        def busy(*_, **__):
+            raise Busy("at work")
+
+        monkeypatch.setattr(inbound, "store", busy)
+        answer = push(world, token)
+        assert (answer.status_code, answer.json["code"]) == (503, "request.busy")
+        assert int(answer.headers["Retry-After"]) > 0
 
     def test_the_same_bytes_again(self, world):
         _, token = world.agreement()

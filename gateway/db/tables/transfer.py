@@ -165,8 +165,9 @@ class TransferItem(Base):
 class ClaimInstruction(Base):
     """What a person told the agency about a claim beside money, or will tell it tonight (R-OP-03).
 
-    *state*: ``wanted`` until it is in a file, then as that file's items; ``cancelled`` before it went; ``by_hand`` where
-    the layout has no such message and the person says to have told the agency otherwise. *item_id* is never used twice.
+    *state*: ``wanted`` until it is in a file, then as that file's items; ``cancelled`` before it went, or when the
+    agency refused the claim itself; ``by_hand`` where the layout has no such message and the person says to have told
+    the agency otherwise. *item_id* is never used twice.
     """
 
     __tablename__ = "claim_instruction"

@@ -10,6 +10,7 @@ import codecs
 import re
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html import unescape
 from typing import BinaryIO
 
@@ -26,10 +27,11 @@ OWN_CHARACTERS = 1 << 15
 """Text kept of one record, without the records inside it. A rich transaction has about five thousand characters."""
 
 _RECORDS = "BkToCstmrDbtCdtNtfctn|BkToCstmrStmt|GrpHdr|Ntfctn|Stmt|Bal|TxsSummry|Ntry|TxDtls"
-_EDGE = re.compile(rf"<(/?)(?:[A-Za-z_][\w.-]*:)?({_RECORDS})(?=[\s/>])[^<>]*>", re.ASCII)
+_PREFIX = r"(?:[A-Za-z_][\w.-]*:)?"
+_FIRST = re.compile(rf"<({_PREFIX})(?:{_RECORDS})[\s/>]", re.ASCII)
 _TOKEN = re.compile(
     r"<!--.{0,2000}?-->|<\?.{0,2000}?\?>|<!\[CDATA\[(?P<literal>.{0,2000}?)\]\]>"
-    r"|<(?P<slash>/?)(?:[A-Za-z_][\w.-]*:)?(?P<name>[A-Za-z_][\w.-]*)(?P<more>[^<>]*)>|(?P<text>[^<]+|<)",
+    rf"|<(?P<slash>/?){_PREFIX}(?P<name>[A-Za-z_][\w.-]*)(?P<more>[^<>]*)>|(?P<text>[^<]+|<)",
     re.DOTALL | re.ASCII,
 )
 _CURRENCY = re.compile(r"\sCcy\s*=\s*[\"']([^\"']{1,20})[\"']")
@@ -80,7 +82,7 @@ def elements(
         for closed in tree.over(text):
             yield _record(closed, language, is_masked=is_masked)
         read += len(text)
-        if limit is not None and tree.number >= wanted.stop and (read > limit or not wanted.waits()):
+        if limit is not None and tree.number >= wanted.stop and read > limit:
             tree.is_cut = True
             break
     for closed in tree.end():
@@ -95,13 +97,16 @@ class _Tree:
         self._wanted, self._path = wanted, list[_Open]()
         self.number = self._transactions = 0
         self._line, self._has_lines = 1, False
+        self._edges: re.Pattern[str] | None = None
         self.is_cut = False
 
     def over(self, text: str) -> Iterator[_Open]:
         """Go over *text*, which ends outside a tag; yield the wanted records that end in it."""
         self._has_lines = self._has_lines or "\n" in text[text.find("?>") + 3 :].strip()
         position = 0
-        for edge in _EDGE.finditer(text):
+        if self._edges is None and (first := _FIRST.search(text)):
+            self._edges = _edges(first[1])
+        for edge in self._edges.finditer(text) if self._edges else ():
             self._own(text[position : edge.start()], is_open=not edge[1])
             position = edge.end()
             if not edge[1]:
@@ -147,6 +152,12 @@ class _Tree:
             record.findings += self._wanted.take("transaction", self._transactions)
         if record.findings or self._wanted.has(record.number):
             yield record
+
+
+@lru_cache(maxsize=16)
+def _edges(prefix: str) -> re.Pattern[str]:
+    """Return what a record begins or ends with, in a document whose elements have *prefix*: twice as quick as with any."""
+    return re.compile(rf"<(/?){re.escape(prefix)}({_RECORDS})(?=[\s/>])[^<>]*>", re.ASCII)
 
 
 def _texts(stream: BinaryIO) -> Iterator[str]:

@@ -24,7 +24,6 @@ FIELDS = 200
 """Fields shown of one record. The richest transaction of camt has about sixty."""
 
 _PLACE = re.compile(r"\b(line|segment|transaction) ([0-9]+)")
-_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff\ud800-\udfff]")
 
 
 class FindingTold(NamedTuple):
@@ -155,9 +154,9 @@ class Wanted:
         """Return whether any of the *count* records behind the first *before* is among those from *first* on."""
         return self.first <= before + count and before + 1 < self.stop
 
-    def waits(self, kind: str = "") -> bool:
-        """Return whether findings wait for a place (``line``, ``segment``, ``transaction``; any by default)."""
-        return bool(self._waiting[kind]) if kind else any(self._waiting.values())
+    def waits(self, kind: str) -> bool:
+        """Return whether findings wait for a place of *kind* (``line``, ``segment``, ``transaction``)."""
+        return bool(self._waiting[kind])
 
     def between(self, kind: str, first: int, last: int) -> list[int]:
         """Return the places of *kind* from *first* to *last* that findings wait for, in order."""
@@ -189,7 +188,7 @@ def place_told(place: str, language: str) -> str:
 
 def visible(text: str) -> str:
     """Return *text* with a box for each sign that cannot be seen or that moves others about."""
-    return _HIDDEN.sub("▯", text)
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else "▯" for sign in text)
 
 
 def shortened(text: str) -> str:

@@ -31,7 +31,7 @@ def ruled(
         wanted: what to show.
         language: ``nb``, ``sv`` or ``en``.
         is_masked: whether numbers of persons are hidden.
-        limit: characters to read at most while nothing but findings is still looked for; None for the whole file.
+        limit: characters to read at most behind the records from the first on; None for the whole file.
     """
     before = transactions = read = 0
     for piece in pieces(stream, layout.width):
@@ -42,7 +42,7 @@ def ruled(
             shown = _Lines(layout, wanted, language, is_masked=is_masked)
             yield from shown.of(text.removesuffix("\n").split("\n"), before, transactions)
         before, transactions, read = before + count, transactions + begun, read + len(text)
-        if limit is not None and before >= wanted.stop and (read > limit or not wanted.waits()):
+        if limit is not None and before >= wanted.stop and read > limit:
             return None
     return before
 

@@ -46,7 +46,7 @@ def segments(
                         made = _record(segment, depth, source, language, is_masked=is_masked)
                         made.findings = findings
                         yield made
-            if limit is not None and source.number >= wanted.stop and (read > limit or not wanted.waits("segment")):
+            if limit is not None and source.number >= wanted.stop and read > limit:
                 return None
     except FileQuarantined:
         return source.number  # the reader has told why; what could be cut was shown

@@ -1,0 +1,104 @@
+"""Bank - Incoming payments, one payment: what a match rests on, its parts, its twin, and the way back."""
+
+from __future__ import annotations
+
+import io
+from html import unescape
+
+import pytest
+
+from gateway.services import inbound
+from gateway.testing.camt_files import CamtEntry, CamtPayment, CamtShape, camt_file
+from tests.admin.reading import send
+from tests.rules.world import World
+
+NUMBER = "700001"
+OTHER = "700002"
+
+
+@pytest.fixture
+def seen(worked):
+    """Invoices of 1 000.00 and 500.00, a reader of payments, and a client that is logged in."""
+    world = worked.fjord
+    world.invoice(NUMBER, 1000)
+    world.invoice(OTHER, 500)
+    return world, worked.login("bookkeeper@example.test")
+
+
+def told(world: World, *payments: CamtPayment, message: str = "camt.054"):
+    before = {row.id for row in world.payments()}
+    data = io.BytesIO(camt_file([CamtEntry(payments)], CamtShape(message=message)))
+    stored = inbound.store_own(world.house, world.creditor_id, "api", "file", data)
+    inbound.process(world.house, stored.inbound_file_id)
+    (row,) = [row for row in world.payments() if row.id not in before]
+    return row
+
+
+def page(client, row) -> str:
+    answer = client.get(f"/panel/payments/{row.id}")
+    assert answer.status_code == 200
+    return unescape(answer.text)
+
+
+@pytest.mark.rule("R-OP-08", "R-PM-09")
+def test_a_suggestion_says_what_was_seen_and_where_and_can_be_taken_back(seen):
+    world, client = seen
+    row = told(world, CamtPayment(100_000, texts=("takk", f"faktura {NUMBER}")))
+    shown = page(client, row)
+    assert f"Sett: «{NUMBER}» (melding, del 2)" in shown
+    assert "fakturanr. i teksten" in shown
+    assert "Ikke denne fakturaen" in shown
+    send(client, f"/panel/payments/{row.id}/unmatch", f"/panel/payments/{row.id}")
+    (after,) = world.payments(id=row.id)
+    assert (after.suggested_entry_id, after.evidence) == (None, None)
+    assert "Sett:" not in page(client, row)
+
+
+@pytest.mark.rule("R-LK-10")
+def test_a_divided_payment_shows_each_part(seen):
+    world, client = seen
+    row = told(world, CamtPayment(150_000, documents=(("CINV", NUMBER, 100_000), ("CINV", OTHER, 50_000))))
+    shown = page(client, row)
+    assert f"Faktura {NUMBER}" in shown
+    assert f"Faktura {OTHER}" in shown
+    assert "delt på dokumentene den nevner" in shown
+
+
+@pytest.mark.rule("R-PM-10")
+def test_a_possible_duplicate_names_the_payment_it_may_repeat(seen):
+    world, client = seen
+    first = told(world, CamtPayment(77_700, "555000555"))
+    second = told(world, CamtPayment(77_700, "555000555"), message="camt.053")
+    shown = page(client, second)
+    assert f"som innbetaling {first.id}" in shown
+    assert f'href="/panel/payments/{first.id}"' in shown
+
+
+@pytest.mark.rule("R-OP-09")
+def test_charges_are_told_with_their_amount(seen):
+    world, client = seen
+    row = told(world, CamtPayment(95_000, documents=(("CINV", NUMBER, 95_000),), charges_minor=5000))
+    assert row.difference == "payment.charges_taken"
+    assert "50,00 er trukket i gebyr underveis; betaleren betalte de 1" in page(client, row)
+
+
+@pytest.mark.rule("A-17", "R-OP-01")
+def test_the_rules_for_payments_are_typed_with_the_agreement(office):
+    client, page_of = office.login("admin@example.test"), f"/panel/agreements/{office.fjord.agreement_id}"
+    form = {
+        "client_number": "4711",
+        "may_create_cases": "1",
+        "plugin_ledger_id": "4711-NOK",
+        "plugin_agency_id": "SANDBOX",
+    }
+    typed = {"payment_check": "mod10", "payment_lengths": "10, 13", "payment_tolerance": "100"}
+    send(client, page_of, page_of, **form, **typed)
+    assert office.fjord.agreement().payment_rules == {"check": "mod10", "lengths": [10, 13], "tolerance_minor": 100}
+    answer = client.get(page_of).text
+    assert 'value="mod10" selected' in answer
+    assert 'value="10 13"' in answer
+    wrong = unescape(send(client, page_of, page_of, **form, payment_check="fixed_length", payment_lengths="").text)
+    assert "alert-danger" in wrong
+    assert office.fjord.agreement().payment_rules["check"] == "mod10", "what is wrong changes nothing"
+    send(client, page_of, page_of, **form, payment_check="", payment_lengths="", payment_tolerance="")
+    assert office.fjord.agreement().payment_rules == {}
