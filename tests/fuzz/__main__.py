@@ -22,6 +22,9 @@ from tests.fuzz.watch import bound_process
 WORK = Path(__file__).parents[2] / "var" / "fuzz"
 """Inputs that reached something new stay here, so that the next run goes on where the last one stopped."""
 
+INTERRUPTED = 72
+"""What libFuzzer's process returns when a person stops it."""
+
 _STATS = {"executed_units": "executions", "new_units_added": "new inputs kept", "peak_rss_mb": "MiB at the peak"}
 
 
@@ -36,6 +39,7 @@ def main(minutes: float, names: tuple[str, ...], seed: int, *, plain: bool) -> N
     if not is_guided and not plain:
         click.echo("atheris is not installed here: fuzzing by chance and outcome, without sight of the code", err=True)
     broken = 0
+    bound_process()
     for name in names or TARGETS:
         folder = WORK / name
         told, found = (_guided if is_guided else _by_chance)(name, folder, minutes, seed)
@@ -64,7 +68,6 @@ def _breaks(run, data: bytes, fault: str) -> bool:
 
 def _by_chance(name: str, folder: Path, minutes: float, seed: int) -> tuple[str, dict[str, bytes]]:
     del folder
-    bound_process()
     end = time.monotonic() + 60 * minutes
     report = fuzz(TARGETS[name], seed, lambda _: time.monotonic() > end)
     return str(report).rpartition(", ")[0], report.failures
@@ -84,14 +87,15 @@ def _guided(name: str, folder: Path, minutes: float, seed: int) -> tuple[str, di
     log = folder / "log.txt"
     with log.open("wb") as out:
         code = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, check=False).returncode
-    told = _told(log.read_text(errors="replace")) + (f", ended with {code}: see {log}" if code else "")
+    if code == INTERRUPTED:
+        raise click.Abort
     found = {
         path.with_suffix(".txt").read_text().partition("\n")[0]: path.read_bytes()
         for path in folder.glob("found/*.bin")
     }
-    if code and not found:
-        found = {f"the process ended with {code}": b""}
-    return told, found
+    if code:
+        raise click.ClickException(f"the process that fuzzes {name} ended with {code}; {log} says why")
+    return _told(log.read_text(errors="replace")), found
 
 
 def _told(log: str) -> str:
