@@ -17,6 +17,9 @@ from gateway.errors import FileQuarantined, FileRefused
 MAX_FINDINGS = 200
 """Findings kept in full. A file wrong in every line says nothing more in its ten-thousandth; the rest are counted."""
 
+SHOWN = 200
+"""Characters of a text that a finding shows: damage may have any length, a page and a row of the database may not."""
+
 MAX_REFERENCE_CHARACTERS = 600
 """References are looked up by an index, which takes 2,700 bytes and no more; those of banks have 140 characters at most."""
 
@@ -100,7 +103,8 @@ class Audit:
 
     def _add(self, severity: Severity, code: str, place: str, value: str, values: Mapping[str, object]) -> None:
         if len(self.findings) < MAX_FINDINGS:
-            self.findings.append(Finding(severity, code, place, value[:200], values))
+            told = {name: text[:SHOWN] if type(text) is str else text for name, text in values.items()}
+            self.findings.append(Finding(severity, code, place[:SHOWN], value[:SHOWN], told))
         else:
             self._left_out += 1
 

@@ -11,7 +11,9 @@ import io
 import json
 import shutil
 import tempfile
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
@@ -19,7 +21,7 @@ from gateway.domain.exchange import Finding, Payment, PaymentStream
 from gateway.errors import FileQuarantined, FileRefused
 from gateway.formats.detect import HEAD_BYTES, detect, open_payments
 from gateway.formats.view.model import FIRST, FindingTold, View, tell
-from gateway.formats.view.page import as_html
+from gateway.formats.view.page import PAYMENTS, as_html
 from gateway.formats.view.read import view_of
 from gateway.formats.view.text import as_text
 
@@ -45,13 +47,14 @@ class Explanation:
     *told_findings* are in *language*; *view* is the file record by record, None where it was not asked for.
     """
 
-    def __init__(self, language: str = "en") -> None:
+    def __init__(self, language: str = "en", payments: int | None = None) -> None:
         self.format = ""
         self.verdict = ACCEPTED
         self.transactions = 0
         self.totals: Mapping[str, Mapping[str, int]] = {}
         self.language = language
         self.view: View | None = None
+        self._kept = payments
         self._findings: tuple[Finding, ...] = ()
         self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115 - open as long as the explanation is
             max_size=SPOOL_BYTES, mode="w+", encoding="utf-8", newline="\n"
@@ -146,12 +149,19 @@ class Explanation:
 
     def _spool_all(self, reader: PaymentStream) -> None:
         write, encode = self._spool.write, json.JSONEncoder(ensure_ascii=False).encode
-        for payment in reader:
+        payments = iter(reader)
+        for payment in islice(payments, self._kept):
             write(encode(_as_dict(payment)) + "\n")
+        deque(payments, maxlen=0)  # totals and findings are of the whole file
 
 
 def explain(
-    source: Path | str | BinaryIO, *, language: str = "en", profiles: Collection[str] = (), records: int = 0
+    source: Path | str | BinaryIO,
+    *,
+    language: str = "en",
+    profiles: Collection[str] = (),
+    records: int = 0,
+    payments: int | None = None,
 ) -> Explanation:
     """Read *source* and return what it holds; no content whatever raises an error.
 
@@ -161,11 +171,12 @@ def explain(
         profiles: unverified formats to read all the same, as for `open_payments`.
         records: how many records to show from the beginning of the file, with every other at which a finding stands;
             0 for no view. The file is read twice for it.
+        payments: how many of the payments to keep for telling; None for all. All are counted.
 
     Raises:
         OSError: *source* cannot be opened or read.
     """
-    explanation = Explanation(language)
+    explanation = Explanation(language, payments)
     try:
         if isinstance(source, Path | str):
             with Path(source).open("rb") as stream:
@@ -204,9 +215,8 @@ def explain_to(
         profiles: as for `explain`.
         records: as for `explain`.
     """
-    with explain(
-        source, language=language, profiles=profiles, records=0 if style == "json" else records
-    ) as explanation:
+    kept, shown = (None, 0) if style == "json" else (PAYMENTS, records)
+    with explain(source, language=language, profiles=profiles, records=shown, payments=kept) as explanation:
         if style == "json":
             explanation.write_json(_Lines(write))
         elif style == "html":

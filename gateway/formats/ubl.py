@@ -296,9 +296,8 @@ def _optional_amount(node: _Node, name: str, currency: str) -> int | None:
         raise DecodeError(f"is not in {currency}", line=found.line, path=node.name, field=name, value=given)
     try:
         minor = parse_minor(found.text, currency)
-    except (DecodeError, ValueError) as error:  # ValueError: Python converts no more than 4300 digits
-        reason = error.reason if isinstance(error, DecodeError) else "is not an amount"
-        raise DecodeError(reason, line=found.line, path=node.name, field=name, value=found.text) from None
+    except DecodeError as error:
+        raise DecodeError(error.reason, line=found.line, path=node.name, field=name, value=found.text) from None
     if abs(minor) > MAX_MINOR:
         raise DecodeError("is larger than any ledger holds", line=found.line, path=node.name, field=name)
     return minor

@@ -16,8 +16,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db import audit, outbox
 from gateway.db.blobs import CHUNK_BYTES, open_blob
-from gateway.db.bulk import table_of
-from gateway.db.ledger_sql import lock_books
+from gateway.db.bulk import batches, table_of
+from gateway.db.ledger_sql import IN_LIST_MAX, lock_books
 from gateway.db.tables import Claim, Task, TransferItem
 from gateway.db.tables import Envelope as EnvelopeRow
 from gateway.domain.exchange import Agreement, Envelope, Totals
@@ -201,20 +201,30 @@ def _note_delivered(house: House, connection: Connection, envelope_id: int, remo
         connection, envelope_id, state="delivered", delivered_at=now, remote_name=remote_name, receipt_due_at=due,
         last_error="",
     )  # fmt: skip
+    _mark_claims(connection, row.agreement_id, envelope_id)
+    outbox.settle(connection, "deliver", envelope_id, "done", now)
+    return free_followers(connection, row.agreement_id, now)
+
+
+def _mark_claims(connection: Connection, agreement_id: int, envelope_id: int) -> None:
+    """Note which claims have arrived with an envelope.
+
+    A run may hold some of them, in an order of its own. Those stay "sealed" until the receipt, and nobody waits. Ids are
+    named, some hundreds at a time: of an agreement whose claims PostgreSQL has not counted yet it believes that there is
+    one, and looks for each of them through all the others.
+    """
     sent = select(TransferItem.claim_entry_id).where(
         TransferItem.envelope_id == envelope_id, TransferItem.kind == "invoice"
     )
-    mine = (Claim.agreement_id == row.agreement_id, Claim.entry_id.in_(sent), Claim.state == "sealed")
-    # A run may hold some of them, in an order of its own. Those stay "sealed" until the receipt, and nobody waits.
-    free = select(Claim.entry_id).where(*mine).with_for_update(skip_locked=True)
-    connection.execute(
-        update(Claim)
-        .where(Claim.agreement_id == row.agreement_id, Claim.entry_id.in_(free))
-        .values(state="delivered")
-        .execution_options(synchronize_session=False)
-    )
-    outbox.settle(connection, "deliver", envelope_id, "done", now)
-    return free_followers(connection, row.agreement_id, now)
+    for some in batches(connection.execute(sent).scalars(), IN_LIST_MAX):
+        mine = (Claim.agreement_id == agreement_id, Claim.entry_id.in_(some), Claim.state == "sealed")
+        free = connection.execute(select(Claim.entry_id).where(*mine).with_for_update(skip_locked=True)).scalars()
+        connection.execute(
+            update(Claim)
+            .where(Claim.agreement_id == agreement_id, Claim.entry_id.in_(free.all()))
+            .values(state="delivered")
+            .execution_options(synchronize_session=False)
+        )
 
 
 def free_followers(connection: Connection, agreement_id: int, now: datetime) -> int:

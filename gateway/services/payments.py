@@ -8,9 +8,11 @@ the staged file, the same for one payment and for a million.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, and_, case, delete, func, literal, or_, select, update
@@ -34,12 +36,16 @@ from gateway.services.progress import FileWork
 CERTAIN = ("case_number", "claim_id", "payment_reference")
 """Steps of R-OP-08 that may post automatically; an invoice number or an equal amount may not (R-PM-09)."""
 
+COLLECT_ROWS = 20 * BATCH_ROWS
+"""How often the collector is called while it is quiet: the worker's other lane goes on, and leaves cycles behind."""
+
 _S = table_of(StagedPayment)
 _E = table_of(LedgerEntry)
 _P = table_of(IncomingPayment)
 _SHARED = tuple(column.name for column in _S.columns)
 _FOUND_LATER = {"state", "entry_id", "suggested_entry_id", "match_rule", "twin_id", "evidence"}
 _STAGED = tuple(name for name in _SHARED if name not in _FOUND_LATER)
+_in_order = itemgetter(*_STAGED)
 
 
 def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream, work: FileWork) -> None:
@@ -93,6 +99,8 @@ def _stage(house: House, file: Any, agreement: Agreement, stream: PaymentStream,
             insert_rows(connection, StagedPayment, _STAGED, rows)
             count += len(batch)
         work.reading(file.size, count)
+        if count % COLLECT_ROWS == 0:
+            gc.collect()
     currencies = sorted({currency for currency, _ in sums})
     both = (Direction.CREDIT.value, Direction.DEBIT.value)
     return {
@@ -132,7 +140,8 @@ def _staged_row(row_id: int, file_id: int, market: str, p: Payment) -> tuple[Any
         # A payment that names several documents is divided or left to a person; no other step touches it then.
         "difference": division.SEVERAL if p.references and _names_several(p) else "",
     }
-    return tuple(values[name] for name in _STAGED)
+    row: tuple[Any, ...] = _in_order(values)
+    return row
 
 
 def _names_several(payment: Payment) -> bool:

@@ -80,6 +80,11 @@ def test_a_long_file_is_a_short_page_that_says_what_it_leaves_out():
     assert len(tree.xpath("//article")) == 20
     assert f"20 of the file's {count} records are shown, {count - 20} are left out." in tree.text_content()
     assert "The first 200 of 3000 are shown." in tree.text_content()
+    with explain(io.BytesIO(data)) as whole:
+        (total,) = whole.totals.values()
+    assert f"{total['credit'] // 100}.{total['credit'] % 100:02d} in" in tree.text_content(), (
+        "totals are of the whole file"
+    )
 
 
 def test_the_text_shows_ruler_letters_and_names():

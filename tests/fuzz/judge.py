@@ -14,7 +14,7 @@ from typing import BinaryIO
 from gateway.domain.exchange import Direction, Finding, Payment, PaymentStream, Reference, Severity
 from gateway.domain.reasons import LANGUAGES, is_known, sentence
 from gateway.errors import FileQuarantined, FileRefused
-from gateway.formats.audit import MAX_FINDINGS
+from gateway.formats.audit import MAX_FINDINGS, SHOWN
 from gateway.formats.detect import HEAD_BYTES, PROFILES, detect, open_payments
 from gateway.formats.explain import EXIT_CODES, explain
 from tests.formats.giro_reading import read_as
@@ -101,7 +101,7 @@ def _check_findings(got: Read) -> None:
 def _check_finding(finding: Finding) -> None:
     hold(is_known(finding.code), "a finding has a known code", finding)
     hold(isinstance(finding.place, str) and isinstance(finding.value, str), "place and value are text", finding)
-    hold(len(finding.place) <= 1000 and len(finding.value) <= 200, "place and value are short", finding)
+    hold(len(finding.place) <= SHOWN and len(finding.value) <= SHOWN, "place and value are short", finding)
     for language in LANGUAGES:
         told = sentence(finding.code, language, finding.values)
         hold(len(told) <= 2000, "a sentence is short", told)
