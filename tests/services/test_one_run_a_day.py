@@ -42,7 +42,9 @@ def live(world: World, until: datetime, changes: dict[datetime, str], minutes: i
 
 
 def _every(begin: datetime, end: datetime, minutes: int) -> list[datetime]:
-    return [begin + timedelta(minutes=minutes * n) for n in range(int((end - begin).total_seconds() // 60 // minutes) + 1)]
+    return [
+        begin + timedelta(minutes=minutes * n) for n in range(int((end - begin).total_seconds() // 60 // minutes) + 1)
+    ]
 
 
 @pytest.fixture
