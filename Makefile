@@ -56,7 +56,7 @@ docs: $(INSTALLED)  ## Print the generated documents anew
 screenshots: $(INSTALLED) browser  ## Pictures of every panel page at 1280 and 390 px, into ./screenshots
 	@$(BIN)/python -m tools.screenshots $(ARGS)
 
-lock: $(INSTALLED)  ## Resolve requirements/*.in anew, with hashes and without download addresses
+lock:  ## Resolve requirements/*.in anew, with hashes and without download addresses
 	@tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && $(PYTHON) -m venv "$$tool" && "$$tool"/bin/pip install --quiet uv && \
 	cd requirements && for name in runtime dev; do \
 		"$$tool"/bin/uv pip compile $$name.in -o $$name.txt --quiet --generate-hashes --no-emit-index-url --no-annotate \
