@@ -46,7 +46,7 @@ def doctor(*, prints_settings: bool, as_json: bool) -> int:
 
 def _machine(settings: Settings) -> Iterator[Finding]:
     yield "python", sys.version_info >= (3, 11), sys.version.split()[0]
-    yield "sqlite", sqlite3.sqlite_version_info >= (3, 35), sqlite3.sqlite_version
+    yield "sqlite", sqlite3.sqlite_version_info >= (3, 38), sqlite3.sqlite_version
     for name in unknown_variables():
         yield "environment", False, f"{name} is no setting of Kravport"
     try:

@@ -389,25 +389,23 @@ def _looks_like_write_off(member: Member) -> bool:
     return manual and member.amount_minor < 0
 
 
-_LINK_KINDS = {
-    _CREDIT_NOTE: LinkKind.CREDIT_NOTE,
-    _PAYMENT: LinkKind.DIRECT_PAYMENT,
-    _PAYMENT_OUT: LinkKind.DISBURSEMENT,
-    _CHARGE: LinkKind.CHARGE,
+_DEBIT, _CREDIT = Direction.DEBIT, Direction.CREDIT
+_TRAVELS = {
+    (_CREDIT_NOTE, _CREDIT): LinkKind.CREDIT_NOTE,
+    (_PAYMENT, _CREDIT): LinkKind.DIRECT_PAYMENT,
+    (_PAYMENT_OUT, _DEBIT): LinkKind.DISBURSEMENT,
+    (_CHARGE, _DEBIT): LinkKind.CHARGE,
 }
+_MONEY = {_CREDIT: LinkKind.DIRECT_PAYMENT, _DEBIT: LinkKind.DISBURSEMENT}
+_LINE = LinkKind.VOUCHER_LINE
 
 
 def _as_linked(member: Member) -> tuple[LinkKind, Direction]:
     """Say as what an entry travels. A kind whose sign is not its own travels as a voucher line, never as its opposite."""
-    direction = Direction.DEBIT if member.amount_minor > 0 else Direction.CREDIT
-    kind = _LINK_KINDS.get(member.kind, LinkKind.VOUCHER_LINE)
+    direction = _DEBIT if member.amount_minor > 0 else _CREDIT
     if member.is_judged_payment or (member.kind == _OTHER and member.is_bank):
-        kind = LinkKind.DIRECT_PAYMENT if direction is Direction.CREDIT else LinkKind.DISBURSEMENT
-    lowers = kind in {LinkKind.CREDIT_NOTE, LinkKind.DIRECT_PAYMENT}
-    raises = kind in {LinkKind.DISBURSEMENT, LinkKind.CHARGE}
-    if (lowers and direction is Direction.DEBIT) or (raises and direction is Direction.CREDIT):
-        kind = LinkKind.VOUCHER_LINE
-    return kind, direction
+        return _MONEY[direction], direction
+    return _TRAVELS.get((member.kind, direction), _LINE), direction
 
 
 def _take_back(verdict: Verdict, former: Iterable[Member], rules: Rules) -> None:

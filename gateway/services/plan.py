@@ -6,10 +6,10 @@ invoices needs no more memory than one of a hundred.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -79,6 +79,7 @@ def judged_groups(
     *,
     are_known: bool,
     ahead: Connection | None = None,
+    settled: Callable[[], None] = lambda: None,
 ) -> Generator[Judged]:
     """Yield the groups that a run must look at, ordered by customer number, then invoice number.
 
@@ -88,11 +89,12 @@ def judged_groups(
         ledger: from `ledger_facts`.
         are_known: those whose claim the agency has (their later items travel as updates), or all the others.
         ahead: another connection that sees the same, for the rows: the database then works while we do.
+        settled: called before *connection* is used; waits for whoever else uses it meanwhile.
     """
     if not (are_known or ctx.row.may_create_cases):
         return  # the agency keeps the claims it has and gets no new ones (R-CO-24)
-    query, cards = rows_query(ctx, are_known), _streamed(connection, cards_query(ctx, are_known))
-    rows_of = _streamed(connection, query) if ahead is None else read_ahead(ahead, query)
+    query, cards = rows_query(ctx, are_known), _streamed(connection, cards_query(ctx, are_known), settled)
+    rows_of = _streamed(connection, query, settled) if ahead is None else read_ahead(ahead, query)
     former = former_entries(connection, ctx) if are_known else {}
     numbers = {} if are_known else numbers_elsewhere(connection, ctx)
     said = instructions.said(connection, ctx.agreement.agreement_id) if are_known else {}
@@ -111,6 +113,7 @@ def judged_groups(
                 )
             yield judged
     if not are_known:
+        settled()
         yield from _nobodys(connection, ctx)
 
 
@@ -122,12 +125,23 @@ def _nobodys(connection: Connection, ctx: PlanContext) -> Generator[Judged]:
 
 
 @contextmanager
-def _streamed(connection: Connection, query: Select[Any]) -> Generator[Iterator[Any]]:
+def _streamed(connection: Connection, query: Select[Any], settled: Callable[[], None]) -> Generator[Iterator[Any]]:
     """PostgreSQL keeps a cursor per stream, also when the reader stops early."""
     # The option stands on the statement: on the connection it would turn every later statement into a cursor.
     options = {"stream_results": True, "yield_per": BATCH_ROWS}
     with closing(connection.execute(query.execution_options(**options))) as rows:
-        yield iter(rows)
+        try:
+            yield chain.from_iterable(_parts(rows.partitions(), settled))
+        finally:
+            settled()
+
+
+def _parts(partitions: Iterator[Sequence[Any]], settled: Callable[[], None]) -> Iterator[Sequence[Any]]:
+    """Yield the partitions, none of which is asked for before the connection is free."""
+    settled()
+    for part in partitions:
+        yield part
+        settled()
 
 
 def _judged(group_id: int, entries: list[Any], card: Any, rules: Rules, numbers: Mapping[int, str]) -> Judged:

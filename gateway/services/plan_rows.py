@@ -110,7 +110,7 @@ def cards_query(ctx: PlanContext, are_known: bool) -> Select[Any]:
             _CARD.c.kind.label("card_kind"),
             *(_CARD.c[column] for column in _CARD_COLUMNS),
             check.c.is_blocking,
-            check.c.findings,
+            case((check.c.is_blocking, check.c.findings)).label("findings"),
         )
         .outerjoin(check, and_(check.c.agreement_id == agreement_id, check.c.customer_id == _CARD.c.id))
         .where(_CARD.c.id.in_(owing))

@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, and_, bindparam, delete, insert, select, update
 
 from gateway.db import audit, blobs, outbox
+from gateway.db.behind import Behind
 from gateway.db.bulk import batches, insert_rows, quiet_collector, refresh_statistics, table_of, take_ids
 from gateway.db.ledger_sql import IN_LIST_MAX, upsert_ignore
 from gateway.db.tables import (
@@ -44,12 +46,9 @@ FLUSH_ROWS = 5000
 UPDATES_LAST = 100
 """Added to the delivery order of updates: new invoices of an evening arrive before them (intrum-sls.md B.2)."""
 _VALUE = {member: member.value for enum in (LinkKind, Direction) for member in enum}
-_ITEM_COLUMNS = (
-    "agreement_id", "run_id", "envelope_id", "claim_entry_id", "entry_id", "item_id", "kind", "direction", "amount_minor",
-    "version",
-)  # fmt: skip
-_CLAIM_COLUMNS = ("agreement_id", "entry_id", "claim_id", "reminder_number", "state", "told_minor", "first_sent_at")
-_HOLD_COLUMNS = ("run_id", "entry_id", "code", "group_id", "is_exclusion", "values", "next_date")
+_ITEM_COLUMNS = ("claim_entry_id", "entry_id", "item_id", "kind", "direction", "amount_minor", "version")
+_CLAIM_COLUMNS = ("entry_id", "claim_id", "reminder_number", "told_minor")
+_HOLD_COLUMNS = ("entry_id", "code", "group_id", "is_exclusion", "values", "next_date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +199,7 @@ class Run(Tally):
         self.waiting: list[int] = []
         self.ledger = ledger_facts(self.connection, self.ctx)
         ahead, self.ahead = self.ahead, None  # PostgreSQL ends the transaction of a stream that was left in the middle
-        with Verification() as self.verification, self.connection.begin_nested():
+        with Verification() as self.verification, self.connection.begin_nested(), Behind() as self.behind:
             self.run_id = self._open()
             # Known claims first: a claim made in this run must not be met again as a known one. Delivery goes by order.
             updates = self._export(are_known=True, ahead=ahead)
@@ -224,11 +223,14 @@ class Run(Tally):
         seal, spool = next_seal(self.connection, self.ctx, self.house), Spool()
         (self.carrier_id,) = take_ids(self.connection, 1)
         try:
-            read = judged_groups(self.connection, self.ctx, self.ledger, are_known=are_known, ahead=ahead)
+            read = judged_groups(
+                self.connection, self.ctx, self.ledger, are_known=are_known, ahead=ahead, settled=self.behind.settle
+            )
             with closing(read) as groups:
                 claims = self.claims(groups)
                 made = sealing.export(self.house, self.ctx.agreement, seal, claims, spool, are_new=not are_known)
             self._flush()
+            self.behind.settle()
             assignment = assignment_of(self.connection, self.ctx)
             sealed = sealing.finish(self.house, self.ctx, seal, made, spool, assignment, self.verification)
             return self._store(sealed, UPDATES_LAST if are_known else 0)
@@ -249,12 +251,14 @@ class Run(Tally):
             values = {key: str(value) for key, value in hold.values.items()}
             is_over = hold.is_exclusion or hold.code in SHOWN_ONCE
             again = None if is_over else self.business_date + timedelta(days=1)
-            key = (self.run_id, hold.entry_id, hold.code, verdict.group_id, hold.is_exclusion, values, again)
-            self.rows.holds.append(key)
+            row = (hold.entry_id, hold.code, verdict.group_id, hold.is_exclusion, values, again)
+            self.rows.holds.append(row)
             self.codes[hold.code] = self.codes.get(hold.code, 0) + 1
             entries[hold.entry_id] = hold.is_exclusion
         self.counts["excluded"] += sum(entries.values())
         self.counts["held"] += len(entries) - sum(entries.values())
+        if len(self.rows) >= FLUSH_ROWS:
+            self._flush()
 
     def going(self, judged: Judged, claim: ClaimOut) -> None:
         """Remember what the agency is told about a claim."""
@@ -271,9 +275,6 @@ class Run(Tally):
                 self.rows.replaced.append(item.member.entry_id)
             self.rows.items.append(
                 (
-                    self.agreement_id,
-                    self.run_id,
-                    self.carrier_id,
                     invoice.entry_id,
                     item.member.entry_id,
                     sealing.item_id_of(item),
@@ -295,23 +296,28 @@ class Run(Tally):
         if version > 1:
             self.rows.replaced.append(invoice.entry_id)
         if judged.claim is None:
-            row = (claim.claim_id, claim.reminder_number, "sealed", claim.open_minor, self.now)
-            self.rows.claims.append((self.agreement_id, invoice.entry_id, *row))
-        sent = (f"{claim.claim_id}/{version}", "invoice", Direction.DEBIT.value, abs(invoice.amount_minor), version)
-        self.rows.items.append(
-            (self.agreement_id, self.run_id, self.carrier_id, invoice.entry_id, invoice.entry_id, *sent)
-        )
+            row = (invoice.entry_id, claim.claim_id, claim.reminder_number, claim.open_minor)
+            self.rows.claims.append(row)
+        sent = (f"{claim.claim_id}/{version}", "invoice", "debit", abs(invoice.amount_minor), version)
+        self.rows.items.append((invoice.entry_id, invoice.entry_id, *sent))
         self.counts["invoices"] += 1
 
     def _flush(self) -> None:
-        connection, rows = self.connection, self.rows
+        """Hand the rows to the database, which takes them while the next ones are made."""
+        rows, self.rows = self.rows, _Rows()
+        self.behind.hand(partial(self._write, rows))
+
+    def _write(self, rows: _Rows) -> None:
+        connection = self.connection
         item, claim = table_of(TransferItem), table_of(Claim)
         for some in batches(rows.replaced, IN_LIST_MAX):
             mine = and_(item.c.agreement_id == self.agreement_id, item.c.entry_id.in_(some), item.c.is_current)
             connection.execute(update(item).where(mine).values(is_current=False))
-        insert_rows(connection, TransferItem, _ITEM_COLUMNS, rows.items)
-        insert_rows(connection, Claim, _CLAIM_COLUMNS, rows.claims)
-        insert_rows(connection, RunHold, _HOLD_COLUMNS, rows.holds)
+        mine_now = {"agreement_id": self.agreement_id, "run_id": self.run_id, "envelope_id": self.carrier_id}
+        new = {"agreement_id": self.agreement_id, "state": "sealed", "first_sent_at": self.now}
+        insert_rows(connection, TransferItem, _ITEM_COLUMNS, rows.items, mine_now, is_behind=True)
+        insert_rows(connection, Claim, _CLAIM_COLUMNS, rows.claims, new, is_behind=True)
+        insert_rows(connection, RunHold, _HOLD_COLUMNS, rows.holds, {"run_id": self.run_id}, is_behind=True)
         instructions.note_sealed(connection, rows.instructed, self.carrier_id)
         if rows.told:
             mine = and_(claim.c.agreement_id == self.agreement_id, claim.c.entry_id == bindparam("b_entry"))
@@ -319,7 +325,6 @@ class Run(Tally):
         for some in batches(rows.offered_again, IN_LIST_MAX):
             mine = and_(claim.c.agreement_id == self.agreement_id, claim.c.entry_id.in_(some))
             connection.execute(update(claim).where(mine).values(state="sealed"))
-        self.rows = _Rows()
 
     # --- files -------------------------------------------------------------------------------------------------------
 

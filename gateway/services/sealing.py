@@ -37,6 +37,7 @@ from gateway.services.plan_context import PlanContext
 from gateway.services.spool import NullSink, Spool, Verification
 
 _ORIGINS = {origin.value: origin for origin in Origin}
+_UNLINK, _PAYMENT = LinkKind.UNLINK, LinkKind.DIRECT_PAYMENT
 
 
 MISFIT_BATCH = 500
@@ -126,7 +127,7 @@ def item_id_of(going: Going) -> str:
 
 def _linked_item(going: Going, row: Any, zone: ZoneInfo) -> LinkedItem:
     member, kind = going.member, going.kind
-    is_unlink = kind is LinkKind.UNLINK
+    is_unlink = kind is _UNLINK
     return LinkedItem(
         item_id_of(going),
         kind,
@@ -136,7 +137,7 @@ def _linked_item(going: Going, row: Any, zone: ZoneInfo) -> LinkedItem:
         _ORIGINS[member.origin],
         member.number,
         "" if is_unlink else row.voucher_number,
-        row.payment_reference if kind is LinkKind.DIRECT_PAYMENT else "",
+        row.payment_reference if kind is _PAYMENT else "",
         row.bank_reference,
         row.text,
         row.charge_kind,

@@ -30,7 +30,8 @@ from gateway.domain.exchange import (
 from gateway.domain.instructions import Instruction
 from gateway.errors import DecodeError, EncodeError
 from gateway.formats.kravport_sls import layout
-from gateway.formats.kravport_sls.layout import INVOICES, UPDATES, DoesNotFit, amount
+from gateway.formats.kravport_sls.layout import INVOICES, UPDATES, amount
+from gateway.formats.xml_element import DoesNotFit
 
 _CHUNK = 1000
 """Claims per write: about half a megabyte, large enough that writing costs nothing, small enough to stay flat."""
@@ -278,9 +279,11 @@ def _invoice_and_header(whose: str, claim: Claim, service: str) -> str:
         raise DoesNotFit(whose, "InvoiceHeader/@dueDate", "is before the invoice date", claim.due_date)
     if service == "collection" and not (claim.reminder_number and claim.reminder_date):
         raise DoesNotFit(whose, "InvoiceHeader/@reminderDate", "and reminderNumber are needed with collection", "")
-    invoice = layout.NEW_INVOICE.start(whose, claim.invoice_number, claim.claim_id, claim.reminder_number)
-    header = layout.HEADER.start(
+    return layout.INVOICE_AND_HEADER.both(
         whose,
+        claim.invoice_number,
+        claim.claim_id,
+        claim.reminder_number,
         claim.invoice_date.isoformat(),
         claim.due_date.isoformat(),
         amount(claim.original_minor),
@@ -290,7 +293,6 @@ def _invoice_and_header(whose: str, claim: Claim, service: str) -> str:
         claim.reminder_date.isoformat() if claim.reminder_date else "",
         claim.text,
     )
-    return f"{invoice}>\n{header}/>\n"
 
 
 def _changed_invoice(claim: Claim, tally: _Tally) -> str:
@@ -320,6 +322,7 @@ def _instruction(whose: str, said: Instruction) -> str:
 
 # --- one linked item -------------------------------------------------------------------------------------------------
 
+_CHARGE, _CREDIT, _AGENCY, _BANK = LinkKind.CHARGE, Direction.CREDIT, Origin.AGENCY, Origin.BANK
 _EFFECTS = {
     LinkKind.DIRECT_PAYMENT: Direction.CREDIT,
     LinkKind.CREDIT_NOTE: Direction.CREDIT,
@@ -330,16 +333,16 @@ _EFFECTS = {
 
 
 def _item(whose: str, item: LinkedItem, tally: _Tally) -> str:
-    if item.origin is Origin.AGENCY:
+    if item.origin is _AGENCY:
         raise DoesNotFit(whose, "Payment", "came from the agency and is never sent back (R-OP-04)", item.item_id)
     if _EFFECTS.get(item.kind, item.direction) is not item.direction:
         fault = f"of kind {item.kind.value} cannot be a {item.direction.value}"
         raise DoesNotFit(whose, "item", fault, item.item_id)
     start = _ITEMS[item.kind](whose, item, item.date.isoformat(), amount(item.amount_minor))
     tally.items += 1
-    if item.kind is LinkKind.CHARGE:
+    if item.kind is _CHARGE:
         tally.charges += item.amount_minor
-    elif item.direction is Direction.CREDIT:
+    elif item.direction is _CREDIT:
         tally.credit += item.amount_minor
     else:
         tally.debit += item.amount_minor
@@ -348,7 +351,7 @@ def _item(whose: str, item: LinkedItem, tally: _Tally) -> str:
 
 def _payment(whose: str, item: LinkedItem, day: str, money: str) -> str:
     # Told by the bank means paid by bank; who else paid how is not known, and is not guessed.
-    method = "bank" if item.origin is Origin.BANK else ""
+    method = "bank" if item.origin is _BANK else ""
     return layout.PAYMENT.start(
         whose,
         item.item_id,
