@@ -25,12 +25,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass
 from datetime import date, datetime
 from functools import cache, lru_cache
+from keyword import iskeyword
 from types import CodeType
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar, dataclass_transform
 
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError, EncodeError
 
 T = TypeVar("T")
+Demand = tuple[str, Mapping[str, object]]
+"""Reason code and values of a sentence that says what belongs somewhere."""
 _KEY = "gateway.column"
 
 
@@ -46,7 +50,7 @@ class Column:
     kind: str
     start: int
     width: int
-    demand: str
+    demanded: str | Demand
     pattern: str
     fits: str
     put: str
@@ -54,6 +58,11 @@ class Column:
     take: str
     names: Mapping[str, object]
     const: str | None = None
+
+    @property
+    def demand(self) -> str:
+        """What belongs here, as a sentence fragment; in every language where it is one of ours (`Said`)."""
+        return self.demanded if isinstance(self.demanded, str) else said(self.demanded[0], **self.demanded[1])
 
     @property
     def stop(self) -> int:
@@ -75,7 +84,7 @@ _CLEAN = "({v}.isprintable() or not {has_control}({v}))"
 
 def const(start: int, value: str, *, init: Literal[False] = False) -> Any:
     """Declare a literal the specification prints. It is checked on reading and tells records apart."""
-    demand, names = f"must be {value!r}", {"literal": value}
+    demand, names = ("wrong.other_than", {"expected": repr(value)}), {"literal": value}
     kind = repr(value)
     made = Column(
         kind, start, len(value), demand, re.escape(value), "True", "{literal}", "{r} == {literal}", "{r}", names, value
@@ -87,7 +96,7 @@ def digits(start: int, width: int, *, default: Any = MISSING) -> Any:
     """Declare digits kept as text (account numbers, references): exactly *width* of them, leading zeros count."""
     fits = "type({v}) is str and len({v}) == {width} and {v}.isascii() and {v}.isdigit()"
     made = Column(
-        "digits", start, width, f"must be {width} digits", f"[0-9]{{{width}}}", fits, "{v}", _ALL_DIGITS, "{r}",
+        "digits", start, width, ("wrong.digits", {"width": width}), f"[0-9]{{{width}}}", fits, "{v}", _ALL_DIGITS, "{r}",
         {"width": width},
     )  # fmt: skip
     return _field(made, default=default)
@@ -96,7 +105,7 @@ def digits(start: int, width: int, *, default: Any = MISSING) -> Any:
 def number(start: int, width: int, *, default: Any = MISSING) -> Any:
     """Declare a count or an amount in minor units: not negative, right-aligned, zero-filled."""
     made = Column(
-        "number", start, width, f"must be a whole number of at most {width} digits", f"[0-9]{{{width}}}",
+        "number", start, width, ("wrong.number_width", {"width": width}), f"[0-9]{{{width}}}",
         "type({v}) is int and 0 <= {v} < {limit}", "{mask} % {v}", _ALL_DIGITS, "int({r})",
         {"limit": 10**width, "mask": f"%0{width}d"},
     )  # fmt: skip
@@ -112,7 +121,7 @@ def text(
     """
     pad, strip = ("ljust", "rstrip") if align == "left" else ("rjust", "lstrip")
     made = Column(
-        f"text, {align}", start, width, f"must be printable text of at most {width} characters",
+        f"text, {align}", start, width, ("wrong.printable", {"width": width}),
         f".{{{width}}}", "type({v}) is str and len({v}) <= {width} and " + _CLEAN,
         "{v}." + pad + "({width}, {fill})", "True", "{r}." + strip + "({fill})",
         {"width": width, "fill": fill, "has_control": _CONTROL.search},
@@ -123,21 +132,23 @@ def text(
 def day(start: int, *, pattern: str = "%d%m%y", empty: str | None = None, default: Any = MISSING) -> Any:
     """Declare a date written with strftime *pattern*; *empty* is the text that stands for no date (six zeros).
 
-    Two-digit years 69-99 are the 1900s, 00-68 the 2000s, as POSIX has it.
+    Where there may be no date, blanks are read as none too (payments.md 1), and written again as *empty*. Two-digit
+    years 69-99 are the 1900s, 00-68 the 2000s, as POSIX has it.
     """
     width = len(date(2000, 1, 1).strftime(pattern))
     names = {"width": width, "day": date, "see": _reader_of_days(pattern), "show": _writer_of_days(pattern)}
     fits, put = "type({v}) is {day} and len({show}({v})) == {width}", "{show}({v})"
     valid, take = "{see}({r}) is not None", "{see}({r})"
-    shape, demand = f"[0-9]{{{width}}}", f"must be a date written {pattern}"
+    shape, demand = f"[0-9]{{{width}}}", ("wrong.day_written", {"pattern": _shown_pattern(pattern)})
     if empty is not None:
         if len(empty) != width:
             raise TypeError(f"{empty!r} is not {width} wide")
-        names["empty"] = empty
+        empties = (empty, " " * width)
+        names |= {"empty": empty, "empties": empties}
         fits, put = "{v} is None or " + fits, "({empty} if {v} is None else " + put + ")"
-        valid, take = "{r} == {empty} or " + valid, "(None if {r} == {empty} else " + take + ")"
-        shape = shape if empty.isdecimal() else f"(?:{shape}|{re.escape(empty)})"
-        demand = f"{demand}, or {empty!r}"
+        valid, take = "{r} in {empties} or " + valid, "(None if {r} in {empties} else " + take + ")"
+        shape = "(?:" + "|".join([shape, *map(re.escape, empties)]) + ")"
+        demand = "wrong.day_or_none", {**demand[1], "empty": repr(empty)}
     return _field(
         Column(f"date {pattern}", start, width, demand, shape, fits, put, valid, take, names), default=default
     )
@@ -148,7 +159,7 @@ def one_of(start: int, width: int, *choices: str, default: Any = MISSING) -> Any
     if not choices or any(len(choice) != width for choice in choices):
         raise TypeError(f"every choice of {choices} must be {width} wide")
     made = Column(
-        "code", start, width, f"must be one of {', '.join(map(repr, choices))}",
+        "code", start, width, ("wrong.not_one_of", {"choices": ", ".join(map(repr, choices))}),
         f"(?:{'|'.join(map(re.escape, choices))})", "{v} in {choices}", "{v}", "{r} in {choices}", "{r}",
         {"choices": choices},
     )  # fmt: skip
@@ -161,9 +172,9 @@ def filler(start: int, width: int, fill: str = "0", *, init: Literal[False] = Fa
     *init* tells the type checker that no writer has to give it; `decode` does.
     """
     made = Column(
-        "filler", start, width, f"must be {width} characters", f".{{{width}}}",
+        "filler", start, width, ("wrong.characters", {"width": width}), f".{{{width}}}",
         "type({v}) is str and len({v}) == {width} and " + _CLEAN, "{v}", "True", "{r}",
-        {"width": width, "has_control": _CONTROL.search},
+        {"width": width, "fill": fill, "has_control": _CONTROL.search},
     )  # fmt: skip
     return _field(made, default=fill * width)
 
@@ -172,6 +183,11 @@ def _field(column: Column, *, default: Any, init: bool = True) -> Any:
     if column.start < 1 or column.width < 1:
         raise TypeError(f"a column at {column.start}, {column.width} wide, cannot be")
     return dataclasses.field(default=default, init=init, metadata={_KEY: column})
+
+
+def _shown_pattern(pattern: str) -> str:
+    """Return a strftime pattern as people write it."""
+    return pattern.replace("%Y", "YYYY").replace("%y", "YY").replace("%m", "MM").replace("%d", "DD")
 
 
 def _reader_of_days(pattern: str) -> Callable[[str], date | None]:
@@ -223,6 +239,27 @@ def record(*, length: int) -> Callable[[type[T]], type[T]]:
     return make
 
 
+def made(title: str, fields: Mapping[str, Column], length: int) -> type:
+    """Return the record class that layouts given as data (`gateway.profiles`) compile to: the same as a declared one.
+
+    Args:
+        title: name of the class, for errors.
+        fields: name of each field, and its column, in order of position.
+        length: of a record.
+
+    Raises:
+        TypeError: columns that do not tile the record, or a name that is no lower-case word: names become code here.
+    """
+    wrong = next((name for name in fields if not re.fullmatch("[a-z][a-z0-9_]*", name) or iskeyword(name)), None)
+    if wrong is not None:
+        raise TypeError(f"{wrong!r} is no name of a field")
+    body: dict[str, Any] = {"__annotations__": dict.fromkeys(fields, Any), "__module__": __name__}
+    for name, column in fields.items():
+        fill = str(column.names["fill"]) * column.width if column.kind == "filler" else MISSING
+        body[name] = _field(column, default=column.const or fill, init=column.const is None)
+    return record(length=length)(type(title, (), body))
+
+
 def columns(cls: type) -> tuple[tuple[str, Column], ...]:
     """Return the fields of a record class with their columns, in order of position."""
     return tuple((item.name, item.metadata[_KEY]) for item in dataclasses.fields(cls))
@@ -257,51 +294,15 @@ def encode(record: object) -> str:
     return line
 
 
-def pattern(
-    cls: type,
-    *wanted: str,
-    narrowed: Mapping[str, str] | None = None,
-    spans: Iterable[tuple[str, str, str]] = (),
-) -> str:
-    """Return a regular expression for a line of *cls*, with the *wanted* fields as named groups.
-
-    For readers that must go through a million lines. It matches raw text: dates may still not exist in the calendar.
-    Blanks at the end of the line may be missing, as mail gateways trim them; the open ends are possessive, so that no
-    line is tried twice.
-
-    Args:
-        cls: a record.
-        wanted: fields.
-        narrowed: a stricter pattern for a field, such as a back-reference to a group of an earlier record.
-        spans: (group, first field, last field): a group that takes the columns from first to last as one text.
-    """
-    narrow, spans = narrowed or {}, tuple(spans)
-    unknown = {*wanted, *narrow, *(name for _, *ends in spans for name in ends)} - {name for name, _ in columns(cls)}
-    if unknown:
-        raise TypeError(f"{cls.__name__} has no {sorted(unknown)}")
-    trimmed = _may_be_trimmed(cls)
-    parts = []
-    for name, column in columns(cls):
-        shape = narrow.get(name, f".{{0,{column.width}}}+" if name in trimmed else column.pattern)
-        parts += [f"(?P<{group}>" for group, first, _ in spans if first == name]
-        parts.append(f"(?P<{name}>{shape})" if name in wanted else shape)
-        parts += [")" for _, _, last in spans if last == name]
-    return "".join(parts)
-
-
-def _may_be_trimmed(cls: type) -> set[str]:
-    """Return the columns at the end of a line that blanks alone may fill."""
-    found = set()
-    for name, column in reversed(columns(cls)):
-        if column.kind != "filler" and (column.kind != "text, left" or column.names["fill"] != " "):
-            break
-        found.add(name)
-    return found
-
-
 def day_of(cls: type, field: str, raw: str) -> date | None:
     """Return the date that *raw* is in the day column *field* of *cls*; None where there is no such date."""
     found: date | None = dict(columns(cls))[field].names["see"](raw)  # type: ignore[operator]
+    return found
+
+
+def no_days(cls: type, field: str) -> tuple[str, ...]:
+    """Return the texts that stand for no date in the day column *field* of *cls*."""
+    found: tuple[str, ...] = dict(columns(cls))[field].names.get("empties", ())  # type: ignore[assignment]
     return found
 
 
@@ -347,10 +348,54 @@ def _compile(cls: type) -> _Compiled:
     return _Compiled(names["read"], names["write"])  # type: ignore[arg-type]
 
 
+class Rows(NamedTuple):
+    """Two functions of a record class that deal in values instead of records; they give None where one does not fit."""
+
+    line: Callable[..., str | None]
+    values: Callable[[str], tuple[Any, ...] | None]
+
+
+def rows(cls: type, wanted: Iterable[str], literals: Mapping[str, str] | None = None, end: str = "") -> Rows:
+    """Return how records of *cls* are written and read without making one, which costs as much again as the line.
+
+    Args:
+        cls: a record.
+        wanted: the fields whose values are handed in and out, in this order.
+        literals: raw texts of other columns; those not named are written as declared: constants and fillers.
+        end: stands behind each line that is written.
+    """
+    names: dict[str, object] = {"end": end}
+    tests, checks, parts, takes, places = [f"len(line) == {width_of(cls)}"], [], [], dict[str, str](), dict[str, str]()
+    order, given = list(wanted), literals or {}
+    for index, (name, column) in enumerate(columns(cls)):
+        names |= {f"{key}_{index}": value for key, value in column.names.items()}
+        own = {key: f"{key}_{index}" for key in column.names}
+        own |= {"v": f"v_{index}", "r": f"line[{column.start - 1}:{column.stop}]"}
+        if column.valid != "True":
+            tests.append(f"({column.valid.format(**own)})")
+        takes[name], places[name] = column.take.format(**own), own["v"]
+        if name in order:
+            parts.append(column.put.format(**own))
+            checks += [f"({column.fits.format(**own)})"] if column.fits != "True" else []
+        else:
+            filled = str(column.names.get("fill", " ")) * column.width
+            names[f"text_{index}"] = given.get(name) or column.const or filled
+            parts.append(f"text_{index}")
+    source = (
+        f"def line({', '.join(places[name] for name in order)}):\n"
+        f" if not ({' and '.join(checks) or 'True'}): return None\n return {' + '.join([*parts, 'end'])}\n"
+        f"def values(line):\n if not ({' and '.join(tests)}): return None\n"
+        f" return ({''.join(takes[name] + ', ' for name in order)})\n"
+    )
+    exec(source, names)  # noqa: S102 - as in `_compile`
+    return Rows(names["line"], names["values"])  # type: ignore[arg-type]
+
+
 def _misfit(cls: type, line: str) -> DecodeError:
     """Return the error that says which column of *line* is wrong."""
     if len(line) != width_of(cls):
-        return DecodeError(f"must be {width_of(cls)} wide, is {len(line)}", path=cls.__name__, value=line)
+        reason = said("wrong.record_width", expected=width_of(cls), found=len(line))
+        return DecodeError(reason, path=cls.__name__, value=line)
     for name, column in columns(cls):
         raw = column.cut(line)
         if not _holds(column, column.valid, raw):
@@ -416,7 +461,8 @@ class Layout:
                 found.append(kind)
         if len(found) != 1:
             names = ", ".join(kind.__name__ for kind in found)
-            raise DecodeError(f"may be any of {names}" if found else "no such record", value=line)
+            reason = said("wrong.several_records", records=names) if found else said("wrong.no_such_record")
+            raise DecodeError(reason, value=line)
         return found[0]
 
     def read(self, stream: BinaryIO) -> Iterator[tuple[int, Any]]:
@@ -431,7 +477,9 @@ class Layout:
                 line = raw.decode(self.encoding).rstrip("\r\n")
                 yield number, decode(self.kind_of(line), line)
             except UnicodeDecodeError as error:
-                raise DecodeError(f"is not {self.encoding}", line=number, value=repr(raw)) from error
+                raise DecodeError(
+                    said("wrong.not_charset", charset=self.encoding), line=number, value=repr(raw)
+                ) from error
             except DecodeError as error:
                 raise error.at_line(number) from error
 

@@ -1,6 +1,14 @@
 """Every table, mapped. Invariants are constraints here, not only code elsewhere (architecture section 6)."""
 
-from gateway.db.tables.agreements import Agreement, ApiKey, Counter, FactoringSettings, KeptAnswer, WebhookMessage
+from gateway.db.tables.agreements import (
+    Agreement,
+    ApiKey,
+    Counter,
+    FactoringSettings,
+    KeptAnswer,
+    ProfileConfirmation,
+    WebhookMessage,
+)
 from gateway.db.tables.base import Base
 from gateway.db.tables.inbound import (
     FileProgress,
@@ -29,6 +37,6 @@ from gateway.db.tables.transfer import (
 __all__ = [
     "Agreement", "ApiKey", "AuditEvent", "Base", "Blob", "BlobChunk", "Claim", "ClaimInstruction", "Counter",
     "Creditor", "Customer", "CustomerCheck", "Envelope", "FactoringSettings", "FileProgress", "Heartbeat", "InboundArrival",
-    "InboundFile", "IncomingPayment", "KeptAnswer", "LedgerEntry", "MailboxFile", "PaymentPart", "Pending", "Role", "RunHold",
+    "InboundFile", "IncomingPayment", "KeptAnswer", "LedgerEntry", "MailboxFile", "PaymentPart", "Pending", "ProfileConfirmation", "Role", "RunHold",
     "StagedPayment", "Task", "TransferItem", "TransferRun", "User", "WebhookMessage", "user_creditor", "user_role",
 ]  # fmt: skip

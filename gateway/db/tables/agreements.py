@@ -67,6 +67,29 @@ class Agreement(Base):
     created_at: Mapped[datetime]
 
 
+class ProfileConfirmation(Base):
+    """Who confirmed a layout profile with its agency, and on what document (R-OP-18).
+
+    It is bound to the bytes of the profile by *sha256*, so that any edit takes it away; *content* keeps what was confirmed.
+    One that was withdrawn confirms nothing, and stays.
+    """
+
+    __tablename__ = "profile_confirmation"
+    __table_args__ = (Index("ix_profile_confirmation_sha256", "sha256"),)
+    id: Mapped[int] = drawn_id()
+    sha256: Mapped[str]
+    profile: Mapped[str]
+    content: Mapped[str]
+    document: Mapped[str]
+    document_version: Mapped[str]
+    document_date: Mapped[date]
+    told_by: Mapped[str]
+    confirmed_by: Mapped[str]
+    confirmed_at: Mapped[datetime]
+    withdrawn_by: Mapped[str] = mapped_column(default="")
+    withdrawn_at: Mapped[datetime | None]
+
+
 class Counter(Base):
     """Last number used per agreement and envelope kind; consumed only in the transaction that seals a file."""
 

@@ -184,6 +184,24 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('agreement_id', 'group_id', name=op.f('pk_pending')),
     sqlite_with_rowid=False
     )
+    op.create_table('profile_confirmation',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('sha256', sa.String(), nullable=False),
+    sa.Column('profile', sa.String(), nullable=False),
+    sa.Column('content', sa.String(), nullable=False),
+    sa.Column('document', sa.String(), nullable=False),
+    sa.Column('document_version', sa.String(), nullable=False),
+    sa.Column('document_date', sa.Date(), nullable=False),
+    sa.Column('told_by', sa.String(), nullable=False),
+    sa.Column('confirmed_by', sa.String(), nullable=False),
+    sa.Column('confirmed_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.Column('withdrawn_by', sa.String(), nullable=False),
+    sa.Column('withdrawn_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_profile_confirmation'))
+    )
+    with op.batch_alter_table('profile_confirmation', schema=None) as batch_op:
+        batch_op.create_index('ix_profile_confirmation_sha256', ['sha256'], unique=False)
+
     op.create_table('role',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('name', sa.String(), nullable=False),
@@ -698,6 +716,10 @@ def downgrade() -> None:
     op.drop_table('transfer_item')
     op.drop_table('staged_payment')
     op.drop_table('role')
+    with op.batch_alter_table('profile_confirmation', schema=None) as batch_op:
+        batch_op.drop_index('ix_profile_confirmation_sha256')
+
+    op.drop_table('profile_confirmation')
     op.drop_table('pending')
     op.drop_table('payment_part')
     with op.batch_alter_table('outbox', schema=None) as batch_op:

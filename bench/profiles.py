@@ -1,0 +1,183 @@
+"""Layouts given as data beside the same layouts in code: the same bytes, and at most 1.3 times their time.
+
+    python -m bench.profiles --claims 30000
+
+Both sides take turns; the least processor time of each counts. kravport-sls-1 is written by the writer in code and by the
+shipped profile; the 128 columns of K9409 are written and read by the declared record and by a profile made of its columns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import io
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+
+from gateway.domain.exchange import (
+    Agreement,
+    Claim,
+    Customer,
+    CustomerKind,
+    Direction,
+    LinkedItem,
+    LinkKind,
+    Origin,
+    Seal,
+    Service,
+)
+from gateway.formats import kravport_sls
+from gateway.formats.record import Layout, columns
+from gateway.profiles import ProfileFile, export, load, loads
+from gateway.profiles.shipped import shipped
+from plugins.factoring import layout as factoring
+
+LIMIT = 1.3
+ROUNDS = 6
+NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
+AGREEMENT = Agreement(
+    1, "bench", 1, "Fjord AS", "Bench", "1234", Service.LEDGER, "NO", "NOK", "bench", is_sandbox=True,
+    settings={"ledger_id": "1234-NOK", "comment": "text"},
+)  # fmt: skip
+SEAL = Seal(
+    {"invoices": 1},
+    {"invoices": "00000000-0000-4000-8000-000000000001"},
+    NOW,
+    NOW.date(),
+    "1234",
+    "BENCH",
+    is_test=True,
+)
+SOURCES = {
+    "client_number": "agreement.client_number", "debtor_number": "customer.customer_number",
+    "invoice_number": "document.number", "invoice_date": "document.date", "due_date": "document.due_date",
+    "amount_minor": "document.amount_minor", "comment": "document.text",
+}  # fmt: skip
+
+
+class Memory:
+    """A sink that keeps the last file."""
+
+    content = b""
+
+    @contextmanager
+    def open(self, filename):  # noqa: ARG002 - the sink's signature
+        stream = io.BytesIO()
+        yield stream
+        self.content = stream.getvalue()
+
+
+def claims(count: int) -> list[Claim]:
+    """Three invoices a customer, every fourth with a payment."""
+    found: list[Claim] = []
+    card = None
+    for n in range(count):
+        if n % 3 == 0 or card is None:
+            card = Customer(
+                str(100_000_000 + n), CustomerKind.COMPANY, f"Tindevik {n} AS", "987654325", "", "no-orgnr", "Storgata 4",
+                "", "0155", "OSLO", "NO", "", "", "",
+            )  # fmt: skip
+        day = date(2026, 11, 1) + timedelta(days=n % 28)
+        paid = LinkedItem(f"i-{n}", LinkKind.DIRECT_PAYMENT, day, 100, Direction.CREDIT, Origin.CREDITOR)
+        number = str(10_000_000 + n)
+        found.append(
+            Claim(
+                f"c-{n}",
+                number,
+                "",
+                "",
+                day,
+                day,
+                5000 + n,
+                4900 + n,
+                "2345676",
+                "Text",
+                card,
+                () if n % 4 else (paid,),
+            )
+        )
+    return found
+
+
+def k9409() -> ProfileFile:
+    """Return the columns of K9409 as a profile."""
+    lines = []
+    for name, column in columns(factoring.LedgerItem):
+        where = f"{column.start}-{column.stop}" if column.width > 1 else str(column.start)
+        lines.append(f'{{ at = "{where}", name = "{name}", {_kind(name, column)} }},')
+    text = (
+        '[profile]\nname = "k9409"\ntitle = "K9409"\nsource = "bench"\nencoding = "iso-8859-1"\n[file.invoices]\n'
+        'direction = "out"\nkind = "fixed"\nfilename = "F.SGF"\n[file.invoices.record.item]\neach = "document"\nlength = 128\n'
+        "columns = [\n" + "\n".join(lines) + "\n]\n"
+    )
+    return ProfileFile(loads(text.encode()), "invoices")
+
+
+def _kind(name: str, column) -> str:
+    source = f', from = "{SOURCES[name]}"' if name in SOURCES else ""
+    if column.const is not None:
+        return f'const = "{column.const}"'
+    if name == "transaction_code":
+        return 'type = "code", codes = { invoice = "1", credit_note = "9" }, from = "document.kind"'
+    if not source:
+        return f'type = "filler", fill = "{"0" if column.kind == "number" else " "}"'
+    if column.kind.startswith("date"):
+        return f'type = "date", form = "YYMMDD"{source}'
+    return {"digits": 'type = "digits"', "number": 'type = "amount"'}.get(column.kind, "optional = true") + source
+
+
+def compared(what: str, by_code: Callable[[], object], by_profile: Callable[[], object]) -> bool:
+    """Print how the two compare; return whether the profile keeps to the limit."""
+    assert by_code() == by_profile(), f"{what}: the two differ"
+    gc.collect()
+    gc.freeze()
+    times = [[_seconds(run) for run in (by_code, by_profile)] for _ in range(ROUNDS)]
+    code, profile = (min(row[side] for row in times) for side in (0, 1))
+    print(f"{what:<28} code {code:.3f} s   profile {profile:.3f} s   ratio {profile / code:.2f}")
+    return profile <= LIMIT * code
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    started = time.process_time()
+    run()
+    return time.process_time() - started
+
+
+def main() -> int:
+    """Measure; exit code 1 where a profile takes longer than the limit."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--claims", type=int, default=30_000)
+    given, sink = claims(parser.parse_args().claims), Memory()
+    sls, fixed = ProfileFile(load(shipped()["kravport-sls-1"]), "invoices"), k9409()
+    declared = Layout(factoring.LedgerItem, encoding="iso-8859-1")
+    bare = [claim._replace(items=()) for claim in given]
+
+    def in_code() -> bytes:
+        return b"".join([factoring.line_of(factoring.invoice_record(claim, AGREEMENT), "iso-8859-1") for claim in bare])
+
+    def written(file: ProfileFile, what: list[Claim]) -> bytes:
+        export(file, what, AGREEMENT, SEAL, sink)
+        return sink.content
+
+    def sls_in_code() -> bytes:
+        kravport_sls.write_invoices(given, AGREEMENT, SEAL, sink)
+        return sink.content
+
+    content = in_code()
+    kept = [
+        compared("XML, written", sls_in_code, lambda: written(sls, given)),
+        compared("columns, written", in_code, lambda: written(fixed, bare)),
+        compared(
+            "columns, read",
+            lambda: sum(1 for _ in declared.read(io.BytesIO(content))),
+            lambda: sum(1 for _ in fixed.read_values(io.BytesIO(content))),
+        ),
+    ]
+    return 0 if all(kept) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
