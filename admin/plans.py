@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from gateway.db.tables import Agreement, AuditEvent
+from gateway.errors import ConfigurationError, PluginError
 from gateway.services.house import House
 from gateway.services.preview import Plan, preview
 
@@ -40,14 +41,17 @@ class Plans:
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, agreement_id: int, creditor_id: int) -> Plan:
-        """Return the preview of one agreement's next run."""
+    def of(self, agreement_id: int, creditor_id: int) -> Plan | None:
+        """Return the preview of one agreement's next run; None where its plugin cannot say, which is an alarm."""
         number, now = self._last_change(creditor_id), self._house.now()
         with self._lock:
             kept = self._kept.get(agreement_id)
         if kept and kept.audit_number == number and kept.made_at <= now < min(kept.made_at + AGE_MAX, kept.plan.cutoff):
             return kept.plan
-        plan = preview(self._house, agreement_id)
+        try:
+            plan = preview(self._house, agreement_id)
+        except (PluginError, ConfigurationError):  # the pages of the others, and all else on this one, stand (P18)
+            return None
         with self._lock:
             self._kept[agreement_id] = _Kept(plan, number, now)
             self._kept.move_to_end(agreement_id)
@@ -56,11 +60,12 @@ class Plans:
         return plan
 
     def of_creditors(self, creditor_ids: Sequence[int]) -> list[tuple[Agreement, Plan]]:
-        """Return every active agreement of some creditors with its preview, by creditor and name."""
+        """Return the active agreements of some creditors that have a preview, with it, by creditor and name."""
         with self._house.database.session() as session:
             query = select(Agreement).where(Agreement.creditor_id.in_(creditor_ids), Agreement.state == "active")
             agreements = list(session.scalars(query.order_by(Agreement.creditor_id, Agreement.display_name)))
-        return [(agreement, self.of(agreement.id, agreement.creditor_id)) for agreement in agreements]
+        planned = [(agreement, self.of(agreement.id, agreement.creditor_id)) for agreement in agreements]
+        return [(agreement, plan) for agreement, plan in planned if plan is not None]
 
     def _last_change(self, creditor_id: int) -> int:
         query = select(func.max(AuditEvent.number)).where(AuditEvent.creditor_id == creditor_id)

@@ -173,14 +173,6 @@ def open_invoices(connection: Connection, customer_id: int, currency: str) -> li
     return list(connection.execute(query.order_by(e.booked, e.id).limit(100)))
 
 
-def invoice_by_number(connection: Connection, creditor_id: int, number: str) -> list[int]:
-    """Return the ids of invoices with exactly this number or payment reference; at most two, enough to see a doubt."""
-    e = LedgerEntry
-    named = or_(e.number == number, and_(e.payment_reference == number, e.payment_reference != ""))
-    query = select(e.id).where(e.creditor_id == creditor_id, e.kind == "invoice", named).limit(2)
-    return list(connection.execute(query).scalars())
-
-
 def items_of(connection: Connection, entry_ids: Sequence[int], creditor_id: int) -> list[Any]:
     """Return every time one of some entries went to an agency, with file and answer, oldest first."""
     item = TransferItem
@@ -323,6 +315,15 @@ def surplus_of(connection: Connection, payment_ids: Sequence[int]) -> dict[int, 
     )
     rows = connection.execute(query.group_by(e.payment_id))
     return {row[0]: int(row[1]) for row in rows if row[0] is not None}
+
+
+def reversed_payment(connection: Connection, payment: Any) -> int | None:
+    """Return the id of the payment that a reversal takes back, once both were told (R-PM-11)."""
+    p = IncomingPayment
+    if not payment.reverses_key:
+        return None
+    query = select(p.id).where(p.creditor_id == payment.creditor_id, p.key == payment.reverses_key)
+    return connection.execute(query).scalar_one_or_none()
 
 
 def parts_of(connection: Connection, payment_id: int) -> list[Any]:

@@ -22,6 +22,7 @@ from gateway.db.tables import Agreement
 from gateway.domain.exchange import AgencyProfile, Can
 from gateway.errors import DataError, PluginError
 from gateway.services import agreements, transfer
+from gateway.services.confirmations import may_leave_sandbox
 from gateway.services.preview import Plan
 
 SECRET_CHARACTERS_MAX = 20_000
@@ -59,8 +60,9 @@ class AgreementsView(TableView):
             envelope = agencies.last_envelopes(connection, [agreement_id]).get(agreement_id)
         plan = self._plans().of(agreement_id, row.creditor_id) if row.state == "active" else None
         profile = self._profile(row.agency_key)
+        layout = profile.layout(row.profile) if profile else None
         startup = None
-        if profile is not None and row.state == "active" and Can.EXPORT_INVOICE in profile.can:
+        if plan is not None and profile is not None and Can.EXPORT_INVOICE in profile.can:
             startup = transfer.preview_startup(self.house, agreement_id)
         return str(
             self.render(
@@ -68,7 +70,8 @@ class AgreementsView(TableView):
                 row=row,
                 pill=AGREEMENT[row.state],
                 profile=profile,
-                layout=profile.layout(row.profile) if profile else None,
+                layout=layout,
+                is_confirmed=layout is not None and may_leave_sandbox(self.house, layout),
                 abilities=_abilities(profile),
                 clock=self._clock(row, run, plan),
                 plan=plan,

@@ -8,6 +8,7 @@ from werkzeug.wrappers import Response
 from admin.access import person, tenant_ids
 from admin.base import PanelView, page
 from admin.queries import books
+from gateway.services import placing
 
 HITS_MAX = 25
 
@@ -25,7 +26,7 @@ class FindView(PanelView):
         invoices, customers = [], []
         if words:
             with self.house.database.read() as connection:
-                found = [books.invoice_by_number(connection, creditor_id, words) for creditor_id in ids]
+                found = [placing.invoices_named(connection, creditor_id, words) for creditor_id in ids]
                 entries = [books.entry(connection, entry_id) for hits in found for entry_id in hits][:HITS_MAX]
                 invoices = [entry for entry in entries if entry is not None]
                 customers = books.customers_found(connection, ids, words, HITS_MAX)

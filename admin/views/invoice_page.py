@@ -21,7 +21,7 @@ from admin.story import story
 from gateway.domain.money import parse_minor
 from gateway.domain.reasons import told
 from gateway.errors import DataError, DecodeError
-from gateway.services import joining, links, marks, posting
+from gateway.services import joining, links, marks, placing, posting
 from gateway.services.house import House
 
 PARTS_MAX = 50
@@ -185,7 +185,7 @@ class InvoiceActs:
 
     def _invoice_called(self, creditor_id: int, number: str) -> int:
         with self.house.database.read() as connection:
-            found = books.invoice_by_number(connection, creditor_id, number)
+            found = placing.invoices_named(connection, creditor_id, number)
         if len(found) != 1:
             raise DataError(f"{'no' if not found else 'more than one'} invoice has the number {number[:60]}")
         return found[0]

@@ -21,7 +21,9 @@ from admin.status import PAYMENT, Pill
 from admin.texts import text
 from gateway.db.tables import IncomingPayment, LedgerEntry
 from gateway.errors import DataError
-from gateway.services import posting
+from gateway.services import placing, posting
+from gateway.services.near import evidence_of
+from gateway.services.twins import POSSIBLE
 
 TABS = ("to_post", "certain", "unclear", "inbox", "overpaid", "posted", "ignored")
 _STATES = {
@@ -35,13 +37,6 @@ _STATES = {
 OWN_BANK = "-"
 """Filter value for payments without an agency's label."""
 EXPORT_BATCH = 1000
-_SEEN_IN = {
-    "case_number": "case_number",
-    "claim_id": "claim_ref",
-    "payment_reference": "reference",
-    "invoice_number": "invoice_number",
-}
-"""Step of the matching order → the column whose value it saw, where no other evidence was kept."""
 _RULES = {
     "case_number": "evidence.case_number",
     "claim_id": "evidence.claim_id",
@@ -54,8 +49,13 @@ _RULES = {
     "text_number": "evidence.text_number",
     "text_payment_reference": "evidence.text_payment_reference",
     "text_case_number": "evidence.text_case_number",
+    "equal_amount": "evidence.equal_amount",
 }
 """Step of the matching order (R-OP-08) → its word. What fired is the evidence; a percentage nobody can check is not."""
+
+
+_TAKE_BACK = {"posted": "payments.take_back", "proposed": "payments.unmatch", "ignored": "payments.take_up"}
+"""State of a payment → the button that takes back where it went."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,13 @@ class PaymentLine:
     reason: str
     surplus_minor: int
     can_post: bool
+    can_take_back: bool
+    may_be_same: bool
+
+    @property
+    def take_back_word(self) -> str:
+        """Key of the text of the button that takes back where the payment went."""
+        return _TAKE_BACK.get(self.row.state, "payments.not_this")
 
 
 def payment_line(row: Row[Any], surplus_minor: int = 0) -> PaymentLine:
@@ -89,6 +96,8 @@ def payment_line(row: Row[Any], surplus_minor: int = 0) -> PaymentLine:
         reason=_reason(row),
         surplus_minor=surplus_minor,
         can_post=row.state == "proposed",
+        can_take_back=row.posts and (row.state in {"proposed", "posted", "ignored"} or row.target_id is not None),
+        may_be_same=row.state == "unmatched" and row.difference == POSSIBLE,
     )
 
 
@@ -111,12 +120,14 @@ def _seen(row: Row[Any]) -> list[str]:
     """Return what the match or suggestion rests on: as the file has it, and where it stood there."""
     if row.target_id is None:
         return []
-    kept = [(one["seen"], one["part"], one["place"]) for one in row.evidence or ()]
-    if not kept and row.match_rule in _SEEN_IN:
-        kept = [(getattr(row, _SEEN_IN[row.match_rule]), row.match_rule, 1)]
     return [
-        text(language(), "evidence.seen", seen=seen, where=text(language(), f"evidence.in_{part}", place=place))
-        for seen, part, place in kept
+        text(
+            language(),
+            "evidence.seen",
+            seen=one.seen,
+            where=text(language(), f"evidence.in_{one.part}", place=one.place),
+        )
+        for one in evidence_of(row)
     ]
 
 
@@ -181,12 +192,15 @@ class PaymentsView(TableView):
         with self.house.database.read() as connection:
             surplus = books.surplus_of(connection, [payment_id]).get(payment_id, 0)
             parts = books.parts_of(connection, payment_id)
+            can_divide = row.state == "unmatched" and bool(placing.possible_parts(connection, row))
+            original = books.reversed_payment(connection, row)
             others = []
             if row.target_customer_id is not None:
                 others = books.open_invoices(connection, row.target_customer_id, row.currency)
         shown = payment_line(row, surplus)
         others = [other for other in others if other.id != row.target_id]
-        return str(self.render("panel/payment.html", line=shown, row=row, others=others, parts=parts))
+        more = {"parts": parts, "can_divide": can_divide, "original": original}
+        return str(self.render("panel/payment.html", line=shown, row=row, others=others, **more))
 
     @page("/export.csv")
     def export_csv(self) -> Response:
@@ -216,23 +230,47 @@ class PaymentsView(TableView):
     def match(self, payment_id: int) -> Any:
         """Say which invoice a payment belongs to, by id or by number."""
         row = self._own(payment_id)
-        posting.match(self.house, payment_id, self._named_invoice(row.creditor_id), person().email)
+        placing.match(self.house, payment_id, self._named_invoice(row.creditor_id), person().email)
         done("payments.matched")
+        return go_back(self)
+
+    @act("/<id:payment_id>/divide", "post")
+    def divide(self, payment_id: int) -> Any:
+        """Divide a payment over the documents it names."""
+        self._own(payment_id)
+        placing.divide(self.house, payment_id, person().email)
+        done("payments.divided")
         return go_back(self)
 
     @act("/<id:payment_id>/unmatch", "post")
     def unmatch(self, payment_id: int) -> Any:
-        """Take a proposal back."""
+        """Take back where a payment went, posted or not."""
+        row = self._own(payment_id)
+        placing.unmatch(self.house, payment_id, person().email)
+        done("payments.taken_back" if row.state == "posted" else "payments.unmatched")
+        return go_back(self)
+
+    @act("/<id:payment_id>/same", "post")
+    def same(self, payment_id: int) -> Any:
+        """Say that a possible duplicate tells money that came before."""
         self._own(payment_id)
-        posting.unmatch(self.house, payment_id, person().email)
-        done("payments.unmatched")
+        placing.same_money(self.house, payment_id, person().email)
+        done("payments.said_same")
+        return go_back(self)
+
+    @act("/<id:payment_id>/another", "post")
+    def another(self, payment_id: int) -> Any:
+        """Say that a possible duplicate is money of its own."""
+        self._own(payment_id)
+        placing.another_money(self.house, payment_id, person().email)
+        done("payments.said_another")
         return go_back(self)
 
     @act("/<id:payment_id>/ignore", "post")
     def ignore(self, payment_id: int) -> Any:
         """Set a payment aside, with a reason."""
         self._own(payment_id)
-        posting.ignore(self.house, payment_id, person().email, request.form.get("reason", "")[:500])
+        placing.ignore(self.house, payment_id, person().email, request.form.get("reason", "")[:500])
         done("payments.ignored")
         return go_back(self)
 
@@ -252,7 +290,7 @@ class PaymentsView(TableView):
                 if entry is None or entry.creditor_id != creditor_id:
                     abort(404)
                 return int(entry.id)
-            found = books.invoice_by_number(connection, creditor_id, number)
+            found = placing.invoices_named(connection, creditor_id, number)
         if len(found) != 1:
             key = "payments.no_invoice" if not found else "payments.several_invoices"
             raise DataError(text(language(), key, number=number[:60]))

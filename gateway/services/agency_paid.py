@@ -17,12 +17,13 @@ _C = table_of(Claim)
 
 
 def note_file(connection: Connection, file: Any, agreement: Agreement, *, is_plain: bool) -> None:
-    """Lower the agency balance by what *file* reports as paid on the principal, matched rows only.
+    """Lower the agency balance by what *file* reports as paid on the principal, matched rows of that agency only.
 
     *is_plain* says that no row is divided or takes another back: then each counts on one invoice, as a set.
     """
     signed = case((_takes_back(), -_P.c.principal_minor), else_=_P.c.principal_minor)
-    placed = [_P.c.file_id == file.id, _P.c.state.in_(("proposed", "posted")), _P.c.entry_id.is_not(None)]
+    is_agencys = _P.c.agreement_id == agreement.agreement_id
+    placed = [_P.c.file_id == file.id, is_agencys, _P.c.state.in_(("proposed", "posted")), _P.c.entry_id.is_not(None)]
     whole = [] if is_plain else [_P.c.match_rule != DIVIDED, _P.c.reverses_key == ""]
     paid = (
         select(_P.c.entry_id, func.sum(signed).label("paid")).where(*placed, *whole).group_by(_P.c.entry_id).subquery()
@@ -43,9 +44,14 @@ def put_on(connection: Connection, row: Any, entry_id: int) -> None:
     _change(connection, row, _whole(connection, row, entry_id))
 
 
+def count(connection: Connection, row: Any) -> None:
+    """Let the payment *row* count where it is placed, each part of a divided one on its own invoice."""
+    _change(connection, row, _shares(connection, row))
+
+
 def take_off(connection: Connection, row: Any) -> None:
-    """Let the payment *row* count nowhere: it is no proposal any longer, or one for another invoice."""
-    if row.state == "proposed" and row.entry_id is not None:
+    """Let the payment *row* count nowhere: it is no longer placed, or for another invoice."""
+    if row.state in {"proposed", "posted"} and row.entry_id is not None:
         _change(connection, row, {entry_id: -share for entry_id, share in _shares(connection, row).items()})
 
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, and_, case, func, or_, select, update
 
 from gateway.db.bulk import batches, table_of
 from gateway.db.ledger_sql import IN_LIST_MAX
 from gateway.db.tables import Agreement as AgreementRow
-from gateway.db.tables import Creditor, IncomingPayment
-from gateway.domain.exchange import Agreement, Service
+from gateway.db.tables import Creditor, FactoringSettings, IncomingPayment
+from gateway.domain.exchange import TO_FACTORING, Agreement, Service
 from gateway.domain.identifiers import account_key
 from gateway.domain.references import PaymentRules, payment_rules
 from gateway.errors import NotFound
+from gateway.services import twins
+from gateway.services.cards import agreement_of
 
 NOBODYS = 0
 """Id of an agreement with nobody: no claim is of it, and what it brings bears no agency's name."""
+PAYMENT_PROFILES = "payment_profiles"
+"""Setting of an agreement: a list of the unverified payment formats that it takes all the same (`open_payments`).
+
+The creditor's own bank has them in its payment rules.
+"""
 _P = table_of(IncomingPayment)
 
 
@@ -38,6 +45,7 @@ def own_bank(connection: Connection, creditor_id: int) -> Agreement:
         currency=row.currency,
         profile="",
         is_sandbox=False,
+        settings={PAYMENT_PROFILES: payment_rules(row.payment_rules).profiles},
     )
 
 
@@ -74,6 +82,31 @@ def set_payouts_apart(connection: Connection, file: Any) -> None:
         for some in batches(accounts, IN_LIST_MAX):
             payouts = update(_P).where(*mine, _P.c.payer_account.in_(some))
             connection.execute(payouts.values(agreement_id=agreement_id, label=label, **_SET_APART))
+
+
+def name_factoring(connection: Connection, file: Any) -> Agreement | None:
+    """Name the factoring company on money that the bank's file says went to it; return its agreement.
+
+    Its origin is then the agency, which counts it on its claims and is never told of it (R-PM-08). Without one factoring
+    company to name, a person must say whose the money is.
+    """
+    owner = _factoring_company(connection, file.creditor_id)
+    named = {"agreement_id": owner.agreement_id, "label": owner.display_name} if owner else _SET_APART
+    # The company may have told of the money itself: then that is the question.
+    difference = case((_P.c.difference == twins.POSSIBLE, _P.c.difference), else_=TO_FACTORING)
+    change = update(_P).where(_P.c.file_id == file.id, _P.c.why_not == TO_FACTORING, _WAITS)
+    connection.execute(change.values(**(named | {"difference": difference})))
+    return owner
+
+
+def _factoring_company(connection: Connection, creditor_id: int) -> Agreement | None:
+    """Return the one agreement with a factoring company, or with an agency that is treated as one (R-FA-01)."""
+    a, settings = AgreementRow, FactoringSettings
+    uses = select(settings.creditor_id).where(settings.creditor_id == creditor_id, settings.use_factoring)
+    is_factor = or_(a.service == Service.FACTORING.value, and_(a.treated_as_factoring, uses.exists()))
+    found = connection.execute(select(a.id).where(a.creditor_id == creditor_id, a.state == "active", is_factor))
+    ids = found.scalars().all()
+    return agreement_of(connection, ids[0])[0] if len(ids) == 1 else None
 
 
 _WAITS = _P.c.state.in_(("proposed", "unmatched"))

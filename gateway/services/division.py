@@ -6,7 +6,7 @@ the payment. The division is a proposal; a person posts it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
@@ -45,7 +45,8 @@ def divide(connection: Connection, file: Any, agreement: Agreement) -> bool:
     is_any = False
     for rows in _waiting(connection, file):
         documents = _found(Finder(connection, file.creditor_id, agreement), rows)
-        claims = _claims(connection, agreement, documents)
+        ids = {entry.id for named in documents.values() for one in named for entry in one.entries}
+        claims = _claims(connection, agreement.agreement_id, ids)
         for row in rows:
             named = documents[row.id]
             parts = _parts(row, named)
@@ -59,6 +60,12 @@ def divide(connection: Connection, file: Any, agreement: Agreement) -> bool:
             elif evidence := _evidence(named):
                 _set(connection, row, suggested_entry_id=evidence[0]["entry_id"], evidence=evidence)
     return is_any
+
+
+def parts_for(connection: Connection, payment: Any, agreement: Agreement) -> list[Part]:
+    """Return how an incoming payment is divided as the books stand now; nothing where they leave no one answer."""
+    documents = _found(Finder(connection, payment.creditor_id, agreement), [payment])[payment.id]
+    return _parts(payment, documents) if len(documents) > 1 and not _is_one_invoice(documents) else []
 
 
 def _waiting(connection: Connection, file: Any) -> Iterator[Sequence[Any]]:
@@ -137,16 +144,19 @@ def _parts(row: Any, named: Sequence[Named]) -> list[Part]:
 # --- what is written -------------------------------------------------------------------------------------------------
 
 
-def _claims(
-    connection: Connection, agreement: Agreement, documents: Mapping[int, Sequence[Named]]
-) -> Mapping[int, str] | None:
+def difference_of(connection: Connection, payment: Any, parts: Sequence[Part]) -> str:
+    """Return what a person should know before posting a payment divided so, as the books stand now (R-OP-09)."""
+    agreement_id = payment.agreement_id or bank.NOBODYS
+    return _difference(parts, _claims(connection, agreement_id, {part.entry.id for part in parts}))
+
+
+def _claims(connection: Connection, agreement_id: int, entry_ids: Collection[int]) -> Mapping[int, str] | None:
     """Return the claims' states by invoice where an agency paid; None for the creditor's own bank."""
-    if agreement.agreement_id == bank.NOBODYS:
+    if agreement_id == bank.NOBODYS:
         return None
-    ids = {entry.id for named in documents.values() for one in named for entry in one.entries}
     states: dict[int, str] = {}
-    for some in batches(sorted(ids), IN_LIST_MAX):
-        mine = (_C.c.agreement_id == agreement.agreement_id, _C.c.entry_id.in_(some))
+    for some in batches(sorted(entry_ids), IN_LIST_MAX):
+        mine = (_C.c.agreement_id == agreement_id, _C.c.entry_id.in_(some))
         states |= {
             row.entry_id: row.state for row in connection.execute(select(_C.c.entry_id, _C.c.state).where(*mine))
         }

@@ -1,10 +1,11 @@
-"""Which payments are one and the same: in a copy, an overlapping file, another format, an announcement (payments.md 8).
+"""Which payments came before under the same key: in a copy, an overlapping download, a re-ordered file (payments.md 8).
 
-Nothing here drops money silently: what is left out is counted in a finding, what may be a second telling waits for a person.
+Nothing is dropped silently: what is left out is counted in a finding. Money told in another form is `services.twins`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -12,13 +13,11 @@ from sqlalchemy import (
     Connection,
     String,
     and_,
-    bindparam,
     case,
     cast,
     delete,
     func,
     literal,
-    or_,
     select,
     update,
 )
@@ -31,12 +30,8 @@ _S = table_of(StagedPayment)
 _P = table_of(IncomingPayment)
 _FILES_NAMED = 20
 """Earlier files named in findings of their own: a download that overlaps with more is told of as one sum."""
-_ANNOUNCED = ("PDNG", "FUTR")
-"""States that announce a booking. ``INFO`` announces none."""
-_DAYS_MAX = 10
-"""How long after its announcement money is booked at the latest: a week with holidays in it."""
-_PASSES_MAX = 50
-"""Equal payments announced for one and the same days that are told apart; more of them stay unjoined, and are shown."""
+_LOOK_AHEAD = 50
+"""Numbers of one key that are looked up at a time."""
 
 
 def drop_known(connection: Connection, file: Any) -> list[Finding]:
@@ -52,14 +47,10 @@ def drop_known(connection: Connection, file: Any) -> list[Finding]:
     taken_back = case((_S.c.reverses_key != "", number + _S.c.reverses_key), else_="")
     numbered = update(_S).where(_S.c.id == twice.c.id, twice.c.n > 1)
     connection.execute(numbered.values(key=number + _S.c.key, reverses_key=taken_back))
-    known = (
-        select(_S.c.id, _S.c.position, _S.c.key, _P.c.file_id)
-        .join(_P, and_(_P.c.creditor_id == file.creditor_id, _P.c.key == _S.c.key))
-        .where(_S.c.file_id == file.id, _S.c.key != "")
-    )
-    found = known.subquery()
-    files = select(found.c.file_id, func.count().label("n"), func.min(found.c.position).label("first"))
-    earlier = connection.execute(files.group_by(found.c.file_id).order_by("first")).all()
+    earlier = _earlier(connection, file)
+    if any(row.differ for row in earlier):
+        _number_by_bank_reference(connection, file)
+        earlier = _earlier(connection, file)
     if not earlier:
         return []
     findings = [_rewrapped(row.n, row.file_id, row.first) for row in earlier[:_FILES_NAMED]]
@@ -67,126 +58,86 @@ def drop_known(connection: Connection, file: Any) -> list[Finding]:
         findings.append(_rewrapped(sum(row.n for row in rest), rest[0].file_id, rest[0].first))
     told_again = update(_P).where(_P.c.creditor_id == file.creditor_id, _P.c.key == _S.c.key, _S.c.key != "")
     connection.execute(told_again.where(_S.c.file_id == file.id).values(told_again_in=file.id))
-    connection.execute(delete(_S).where(_S.c.id.in_(select(known.subquery().c.id))))
+    known = select(_known(file, _S.c.id).subquery().c.id)
+    connection.execute(delete(_S).where(_S.c.id.in_(known)))
     return findings
+
+
+def _known(file: Any, *columns: Any) -> Any:
+    """Select staged payments whose key came before, each beside the earlier row."""
+    same = and_(_P.c.creditor_id == file.creditor_id, _P.c.key == _S.c.key)
+    return select(*columns).join_from(_S, _P, same).where(_S.c.file_id == file.id, _S.c.key != "")
+
+
+def _earlier(connection: Connection, file: Any) -> Sequence[Any]:
+    """Return per earlier file how many payments it told already, and how many of them under another bank reference."""
+    differ = case((_are_others(), 1), else_=0)
+    found = _known(file, _P.c.file_id, _S.c.position, differ.label("differ")).subquery().c
+    query = select(
+        found.file_id, func.count().label("n"), func.min(found.position).label("first"),
+        func.sum(found.differ).label("differ"),
+    )  # fmt: skip
+    return connection.execute(query.group_by(found.file_id).order_by("first")).all()
+
+
+def _are_others() -> ColumnElement[bool]:
+    return and_(_S.c.bank_reference != "", _P.c.bank_reference != "", _S.c.bank_reference != _P.c.bank_reference)
+
+
+def _number_by_bank_reference(connection: Connection, file: Any) -> None:
+    """Give equal keys their numbers anew where the bank's own references say that they are different money.
+
+    Two orders of Autogiro may agree in all that they say, and stand in two deposits: both were paid.
+    """
+    differ = _known(file, _S.c.key).where(_are_others())
+    for key in sorted({_plain(key) for key in connection.execute(differ).scalars()}):
+        before = _equal(connection, _P, key, _P.c.creditor_id == file.creditor_id)
+        staged = _equal(connection, _S, key, _S.c.file_id == file.id)
+        free = [row.bank_reference for row in before]
+        names = [row.key for row in before]
+        for row in staged:
+            place = _place_among(free, row.bank_reference)
+            if place is None:
+                place, name = len(names), _numbered(len(names) + 1)
+                names.append(name + key)
+                free.append("")
+            free[place] = _TAKEN
+            prefix = names[place].removesuffix(key)
+            back = prefix + _plain(row.reverses_key) if row.reverses_key else ""
+            connection.execute(update(_S).where(_S.c.id == row.id).values(key=names[place], reverses_key=back))
+
+
+_TAKEN = "\0"
+"""Stands for the bank reference of an earlier payment that another one of the file repeats."""
+
+
+def _place_among(free: Sequence[str], bank_reference: str) -> int | None:
+    """Return which of the earlier payments has the bank reference, else the first of which one is not known."""
+    unknown = [n for n, one in enumerate(free) if one != _TAKEN and "" in {one, bank_reference}]
+    return free.index(bank_reference) if bank_reference in free else next(iter(unknown), None)
+
+
+def _equal(connection: Connection, table: Any, key: str, mine: ColumnElement[bool]) -> list[Any]:
+    """Return the rows whose keys are *key* and its numbers, in their order."""
+    found: list[Any] = []
+    while True:
+        some = [_numbered(n) + key for n in range(len(found) + 1, len(found) + _LOOK_AHEAD)]
+        columns = (table.c.id, table.c.key, table.c.bank_reference, table.c.reverses_key)
+        rows = connection.execute(select(*columns).where(mine, table.c.key.in_(some))).all()
+        found += sorted(rows, key=lambda row: some.index(row.key))
+        if len(rows) < len(some):
+            return found
+
+
+def _numbered(n: int) -> str:
+    return f"#{n}:" if n > 1 else ""
+
+
+def _plain(key: str) -> str:
+    """Return a key without its number. A reader's own key begins with a letter."""
+    return key.partition(":")[2] if key.startswith("#") else key
 
 
 def _rewrapped(count: int, file_id: int, position: int) -> Finding:
     values = {"count": count, "file": file_id}
     return Finding(Severity.WARNING, "file.rewrapped", f"payment {position}", "", values)
-
-
-# --- the same money in another form ----------------------------------------------------------------------------------
-
-
-def flag_possible_duplicates(connection: Connection, file: Any, *, has_bare: bool) -> None:
-    """Set apart money that another file told in another form: it is shown as such and never posted by itself.
-
-    Account, day, amount, reference and payer's account agree as far as both tell them (payments.md 8). Neither an
-    announcement nor two payments of one file are such a pair.
-
-    Args:
-        connection: the caller's transaction.
-        file: whose staged payments.
-        has_bare: whether any of them has no reference; then amount, day and payer's account must all be told and equal.
-    """
-    named = and_(_P.c.reference == _S.c.reference, _fits(_P.c.payer_account, _S.c.payer_account))
-    _flag(connection, file, _S.c.reference != "", and_(named, _is_one_day(may_be_unknown=True)))
-    if has_bare:
-        one_payer = and_(_P.c.payer_account == _S.c.payer_account, _P.c.reference == "")
-        bare = and_(_S.c.reference == "", _S.c.payer_account != "")
-        _flag(connection, file, bare, and_(one_payer, _is_one_day(may_be_unknown=False)))
-
-
-def _flag(connection: Connection, file: Any, chosen: ColumnElement[bool], same: ColumnElement[bool]) -> None:
-    twin = (
-        _P.c.creditor_id == file.creditor_id,
-        _P.c.amount_minor == _S.c.amount_minor,
-        _P.c.currency == _S.c.currency,
-        _P.c.direction == _S.c.direction,
-        # What this file tells again by its key is accounted for: the other is one more, of which both are real.
-        func.coalesce(_P.c.told_again_in, _P.c.file_id) != file.id,
-        _P.c.posts,
-        _fits(_P.c.account, _S.c.account),
-        same,
-    )
-    values = {"difference": "payment.possible_duplicate", "suggested_entry_id": _S.c.entry_id, "entry_id": None}
-    connection.execute(
-        update(_S)
-        .where(_S.c.file_id == file.id, _S.c.posts, chosen, select(literal(1)).where(*twin).exists())
-        .values(**values, twin_id=select(func.min(_P.c.id)).where(*twin).scalar_subquery())
-    )
-
-
-def _fits(one: ColumnElement[str], other: ColumnElement[str]) -> ColumnElement[bool]:
-    """Say that two accounts may be one. An IBAN and a bankgiro number cannot be compared, and differ in length."""
-    return or_(one == other, one == "", other == "", func.length(one) != func.length(other))
-
-
-def _is_one_day(*, may_be_unknown: bool) -> ColumnElement[bool]:
-    days = [(p == s) for p in (_P.c.booking_date, _P.c.value_date) for s in (_S.c.booking_date, _S.c.value_date)]
-    if may_be_unknown:
-        days += [and_(t.c.booking_date.is_(None), t.c.value_date.is_(None)) for t in (_P, _S)]
-    return func.coalesce(or_(*days), literal(value=False))
-
-
-# --- announced, then booked ------------------------------------------------------------------------------------------
-
-
-def join_announced(connection: Connection, file: Any) -> None:
-    """Tie each announcement (camt ``PDNG``, CREMUL 435 or MOA 349) to its booking, whichever of the two was read first.
-
-    The announcement never posts; once joined it says where the money was booked. Same account, amount and reference, or
-    where neither has one the same payer's account or bank reference; booked within ten days; one with one.
-    """
-    waits = select(_P.c.id).where(_P.c.creditor_id == file.creditor_id, _P.c.status != "BOOK", _P.c.twin_id.is_(None))
-    if connection.execute(waits.limit(1)).first() is None:
-        return
-    for _ in range(_PASSES_MAX):
-        pairs = connection.execute(_best_pairs(connection, file)).all()
-        if not pairs:
-            return
-        both = [{"b_id": told, "b_twin": booked} for told, booked in pairs]
-        back = [{"b_id": booked, "b_twin": told} for told, booked in pairs]
-        join = update(_P).where(_P.c.id == bindparam("b_id")).values(twin_id=bindparam("b_twin"))
-        connection.execute(join.values(difference="payment.booked_since"), both)
-        connection.execute(join, back)
-
-
-def _best_pairs(connection: Connection, file: Any) -> Any:
-    """Select (announcement, booking) that are each other's nearest."""
-    told, booked = _P.alias("told"), _P.alias("booked")
-    days = _days(connection, booked, told)
-    same = [told.c[name] == booked.c[name] for name in ("creditor_id", "account", "currency", "direction", "reference")]
-    amount = told.c.amount_minor == booked.c.amount_minor
-    known = [and_(told.c[name] != "", told.c[name] == booked.c[name]) for name in ("payer_account", "bank_reference")]
-    pairs = (
-        select(told.c.id, booked.c.id.label("booked"), func.abs(days).label("days"))
-        .join(booked, and_(*same, amount, or_(told.c.reference != "", *known)))
-        .where(
-            told.c.creditor_id == file.creditor_id,
-            told.c.status != "BOOK",
-            told.c.status.in_(_ANNOUNCED),
-            told.c.twin_id.is_(None),
-            booked.c.status == "BOOK",
-            booked.c.posts,
-            booked.c.twin_id.is_(None),
-            or_(told.c.file_id == file.id, booked.c.file_id == file.id),
-            days.between(-1, _DAYS_MAX),
-        )
-        .subquery()
-        .c
-    )
-    by_told = func.row_number().over(partition_by=pairs.id, order_by=(pairs.days, pairs.booked))
-    by_booked = func.row_number().over(partition_by=pairs.booked, order_by=(pairs.days, pairs.id))
-    ranked = select(pairs.id, pairs.booked, by_told.label("a"), by_booked.label("b")).subquery().c
-    return select(ranked.id, ranked.booked).where(ranked.a == 1, ranked.b == 1)
-
-
-def _days(connection: Connection, booked: Any, told: Any) -> ColumnElement[int]:
-    """Return how many days after the announced day money was booked; 0 where a day is not told."""
-    later = func.coalesce(booked.c.value_date, booked.c.booking_date)
-    sooner = func.coalesce(told.c.value_date, told.c.booking_date)
-    if connection.dialect.name == "postgresql":
-        return func.coalesce(later - sooner, 0)
-    return func.coalesce(func.julianday(later) - func.julianday(sooner), 0)

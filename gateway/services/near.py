@@ -23,6 +23,8 @@ SUGGESTIONS_MAX = 2000
 """Unmatched rows of one file for which free text and equal amounts are looked up: a person reads no more than that."""
 EVIDENCE_MAX = 5
 """Documents named to a person as seen in one payment."""
+ONLY_POINTS = frozenset({"text_case_number", "text_payment_reference", "text_number", "equal_amount"})
+"""Rules that point a person at an invoice and place nothing."""
 WRONG_REFERENCE = "reference.check_digit"
 LOOK_ROWS = 500
 _REWRITTEN = ("FI", "DK")
@@ -49,6 +51,24 @@ class Evidence(NamedTuple):
     def as_json(self) -> dict[str, object]:
         """Return it as it is stored."""
         return self._asdict()
+
+
+_SEEN_IN = {
+    "case_number": "case_number",
+    "claim_id": "claim_ref",
+    "payment_reference": "reference",
+    "invoice_number": "invoice_number",
+}
+"""Step of the matching order → the column whose value it saw, where no other evidence was kept."""
+
+
+def evidence_of(payment: Any) -> list[Evidence]:
+    """Return what the match of an incoming payment, or what it only points at, rests on."""
+    kept = [Evidence(**one) for one in payment.evidence or ()]
+    if not kept and payment.match_rule in _SEEN_IN:
+        seen, rule = getattr(payment, _SEEN_IN[payment.match_rule]), payment.match_rule
+        kept = [Evidence(rule, payment.entry_id or payment.suggested_entry_id or 0, seen, rule, 1)]
+    return kept
 
 
 def look_closer(connection: Connection, file: Any, agreement: Agreement, rules: PaymentRules) -> None:

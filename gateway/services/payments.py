@@ -27,7 +27,7 @@ from gateway.db.tables.base import Instant
 from gateway.domain.exchange import Agreement, Direction, Finding, Payment, PaymentStream
 from gateway.domain.references import PaymentRules, canonical
 from gateway.errors import DeliveryError
-from gateway.services import agency_paid, bank, division, identity, matching, near, reversals
+from gateway.services import agency_paid, bank, division, identity, matching, near, reversals, twins
 from gateway.services.cards import finding_json
 from gateway.services.house import House
 from gateway.services.posting_sql import post_file
@@ -72,15 +72,18 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream, w
         findings = [*stream.findings, *identity.drop_known(connection, file)]
         work.step("matching", 1, 2, count)
         rules = bank.payment_rules_of(connection, file.creditor_id, agreement.agreement_id)
-        is_plain = _match(connection, file, agreement, rules)
+        staged = matching.look(connection, file)
+        is_plain = _match(connection, file, agreement, rules, staged)
         work.step("posting", 0, 3, count)
         _show(connection, file, agreement, rules, house.now())
         work.step("posting", 1, 3, count)
+        factoring = None
         if agreement.agreement_id == bank.NOBODYS:
             bank.set_payouts_apart(connection, file)
+            factoring = bank.name_factoring(connection, file) if staged.to_factoring else None
         reversals.place_waiting(connection, file)
-        identity.join_announced(connection, file)
-        agency_paid.note_file(connection, file, agreement, is_plain=is_plain)
+        twins.join_announced(connection, file)
+        agency_paid.note_file(connection, file, factoring or agreement, is_plain=is_plain)
         work.step("posting", 2, 3, count)
         posted = post_file(connection, file.id, agreement, house.now())
         _finish(house, connection, file, stream.format, totals, findings, posted)
@@ -150,16 +153,18 @@ def _names_several(payment: Payment) -> bool:
     return len(division.named_documents(payment.references)) > 1
 
 
-def _match(connection: Connection, file: Any, agreement: Agreement, rules: PaymentRules) -> bool:
+def _match(
+    connection: Connection, file: Any, agreement: Agreement, rules: PaymentRules, staged: matching.Staged
+) -> bool:
     """Find what each staged payment pays; return whether each counts on one invoice and none takes another back.
 
     First what all rows have in common, as sets; then, row by row, what these leave.
     """
-    staged = matching.look(connection, file)
     matching.match(connection, file, agreement, staged)
-    identity.flag_possible_duplicates(connection, file, has_bare=staged.bare)
     is_divided = staged.several and division.divide(connection, file, agreement)
     near.look_closer(connection, file, agreement, rules)
+    # Last, so that "another payment" (`gateway.services.placing`) finds what else was found out.
+    twins.flag_possible_duplicates(connection, file, has_bare=staged.bare)
     return not (is_divided or staged.reversal)
 
 

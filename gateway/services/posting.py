@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, null, select, update
+from sqlalchemy import Connection, select, update
 
 from gateway.db import audit
 from gateway.db.bulk import table_of
 from gateway.db.ledger_sql import lock_books, queue_groups, refresh_open
 from gateway.db.tables import IncomingPayment, LedgerEntry, TransferItem
-from gateway.domain.references import PaymentRules
 from gateway.errors import NotFound, Refused
-from gateway.services import agency_paid, bank
 from gateway.services.entries import derived_entry, insert_entries, mark_of
 from gateway.services.house import House
 from gateway.services.links import group_rows
 from gateway.services.marks import entry_row, locked_entry
-from gateway.services.parts import DIVIDED, forget, parts_of, settled
+from gateway.services.parts import DIVIDED, parts_of, settled
+from gateway.services.placing import payment_row
 from gateway.services.regroup import regroup
+from gateway.services.takeback import posted_entries, posting_name
 from gateway.services.told import bring_home, refuse_corrected
 
 _P = table_of(IncomingPayment)
@@ -46,7 +46,7 @@ def post(house: House, payment_ids: Sequence[int], actor: str) -> PostingResult:
     with house.database.write() as connection:
         _lock_books_of(connection, payment_ids)
         for payment_id in dict.fromkeys(payment_ids):
-            row = _payment(connection, payment_id)
+            row = payment_row(connection, payment_id)
             fault = _post_one(connection, row, house.now(), actor)
             if fault:
                 refused[payment_id] = fault
@@ -94,9 +94,11 @@ def _whole(connection: Connection, row: Any, now: datetime) -> tuple[list[dict[s
     if _is_mixed(connection, invoice):
         return [], "group.several_invoices"
     if not (row.is_reversal or row.direction == "debit"):
-        return _entries(row, invoice, row.principal_minor, f"payment:{row.id}", now), ""
+        return _entries(row, invoice, row.principal_minor, posting_name(connection, row), now), ""
     taken = _posted_parts(connection, row)
-    return ([], "payment.original_not_posted") if taken is None else (_taking_back(row, invoice, taken, now), "")
+    if taken is None:
+        return [], "payment.original_not_posted"
+    return _taking_back(row, invoice, taken, posting_name(connection, row), now), ""
 
 
 def _divided(connection: Connection, row: Any, now: datetime) -> tuple[list[dict[str, Any]], str]:
@@ -110,6 +112,7 @@ def _divided(connection: Connection, row: Any, now: datetime) -> tuple[list[dict
     if any(_is_mixed(connection, one.invoice) for one in plan):
         return [], "group.several_invoices"
     entries: list[dict[str, Any]] = []
+    name = posting_name(connection, row)
     for one in plan:
         new = [note for note in one.credit_notes if note.group_id != one.invoice.group_id]
         if new:
@@ -118,7 +121,7 @@ def _divided(connection: Connection, row: Any, now: datetime) -> tuple[list[dict
             refresh_open(connection, touched, now)
             queue_groups(connection, row.creditor_id, touched, now)  # a credit note is told, whoever told of the money
         invoice = entry_row(connection, one.invoice.id)
-        entries += _entries(row, invoice, one.money_minor, f"payment:{row.id}:{invoice.id}", now)
+        entries += _entries(row, invoice, one.money_minor, f"{name}:{invoice.id}", now)
     return entries, ""
 
 
@@ -139,14 +142,10 @@ def _posted_parts(connection: Connection, row: Any) -> list[Any] | None:
     ).one_or_none()
     if original is None:
         return []
-    if original.state != "posted":
-        return None
-    columns = table_of(LedgerEntry).columns
-    parts = select(*columns).where(columns.creditor_id == row.creditor_id, columns.payment_id == original.id)
-    return list(connection.execute(parts.order_by(columns.id)))
+    return posted_entries(connection, original.id) if original.state == "posted" else None
 
 
-def _taking_back(row: Any, invoice: Any, parts: Sequence[Any], now: datetime) -> list[dict[str, Any]]:
+def _taking_back(row: Any, invoice: Any, parts: Sequence[Any], name: str, now: datetime) -> list[dict[str, Any]]:
     """Return the entries that undo a payment, each beside what it undoes: linked part and surplus apart (R-PM-11).
 
     The first ones stay as they are. A part taken back in full leaves its group as if it had not been paid.
@@ -155,13 +154,14 @@ def _taking_back(row: Any, invoice: Any, parts: Sequence[Any], now: datetime) ->
     for part in parts:
         amount = min(left, -part.amount_minor)
         if amount > 0:
-            name = {"external_id": f"payment:{row.id}:{part.id}", "group_id": part.group_id}
-            raises = {"kind": "payment_out", "amount_minor": amount} | name
+            place = {"external_id": f"{name}:{part.id}", "group_id": part.group_id}
+            raises = {"kind": "payment_out", "amount_minor": amount} | place
             entries.append(derived_entry(invoice, "payment", now=now, **(_common(row) | raises)))
             left -= amount
     if left:
-        raises = {"kind": "payment_out", "amount_minor": left, "group_id": invoice.group_id}
-        entries.append(_of_payment(row, invoice, now, _common(row) | raises))
+        place = {"external_id": name, "group_id": invoice.group_id}
+        raises = {"kind": "payment_out", "amount_minor": left} | place
+        entries.append(derived_entry(invoice, "payment", now=now, **(_common(row) | raises)))
     return entries
 
 
@@ -190,82 +190,6 @@ def _entries(row: Any, invoice: Any, minor: int, name: str, now: datetime) -> li
         values = {"kind": "payment", "amount_minor": -surplus, "external_id": f"{name}:surplus"}
         entries.append(derived_entry(invoice, "payment", now=now, **(_common(row) | values)))
     return entries
-
-
-def _of_payment(row: Any, invoice: Any, now: datetime, values: dict[str, Any]) -> dict[str, Any]:
-    return derived_entry(invoice, "payment", now=now, **(values | {"external_id": f"payment:{row.id}"}))
-
-
-def match(house: House, payment_id: int, entry_id: int, actor: str) -> None:
-    """Say which invoice a payment belongs to; the payment is a proposal then, not posted.
-
-    Money that a payer deducted may belong to a credit note instead.
-    """
-    with house.database.write() as connection:
-        row = _payment(connection, payment_id)
-        entry = entry_row(connection, entry_id)
-        kinds = ("invoice", "credit_note") if row.direction == "debit" and not row.is_reversal else ("invoice",)
-        if entry.kind not in kinds or (entry.creditor_id, entry.currency) != (row.creditor_id, row.currency):
-            raise NotFound(f"no invoice {entry_id}")
-        _refuse_posted(row)
-        if not row.posts:
-            raise Refused(row.why_not or "payment.information_only")
-        rules = bank.payment_rules_of(connection, row.creditor_id, row.agreement_id)
-        _leave(connection, row, entry_id)
-        values = {"entry_id": entry_id, "state": "proposed", "match_rule": "person", "evidence": null()}
-        connection.execute(
-            update(_P).where(_P.c.id == payment_id).values(**values, difference=_difference(row, entry, rules))
-        )
-        facts = {"invoice": entry_id} | _match_before(row)
-        audit.record(connection, row.creditor_id, house.now(), actor, "payment.matched", "payment", payment_id, **facts)
-
-
-def unmatch(house: House, payment_id: int, actor: str) -> None:
-    """Take a proposal back, whoever or whatever made it; the payment waits for a person again.
-
-    Where the payment went stays as a suggestion. Taking a suggestion back leaves none.
-    """
-    with house.database.write() as connection:
-        row = _payment(connection, payment_id)
-        _refuse_posted(row)
-        if not row.posts:
-            raise Refused(row.why_not or "payment.information_only")
-        _leave(connection, row, None)
-        values = {"entry_id": None, "state": "unmatched", "match_rule": "", "suggested_entry_id": row.entry_id}
-        values |= {"difference": "difference.unidentified", "evidence": null()}
-        connection.execute(update(_P).where(_P.c.id == payment_id).values(**values))
-        facts = _match_before(row)
-        audit.record(
-            connection, row.creditor_id, house.now(), actor, "payment.unmatched", "payment", payment_id, **facts
-        )
-
-
-def ignore(house: House, payment_id: int, actor: str, reason: str) -> None:
-    """Set a payment aside with a written reason; it never becomes an entry, and it stays on record."""
-    if not reason.strip():
-        raise Refused("payment.reason_needed")
-    with house.database.write() as connection:
-        row = _payment(connection, payment_id)
-        _refuse_posted(row)
-        _leave(connection, row, None)
-        connection.execute(update(_P).where(_P.c.id == payment_id).values(state="ignored", entry_id=None))
-        audit.record(
-            connection, row.creditor_id, house.now(), actor, "payment.ignored", "payment", payment_id, reason=reason
-        )
-
-
-def _leave(connection: Connection, row: Any, entry_id: int | None) -> None:
-    """Let *row* count on *entry_id* and no longer where it was proposed; a division is forgotten."""
-    agency_paid.take_off(connection, row)
-    if entry_id is not None:
-        agency_paid.put_on(connection, row, entry_id)
-    if row.match_rule == DIVIDED:
-        forget(connection, row.id)
-
-
-def _match_before(row: Any) -> dict[str, object]:
-    """Return what a person overrules, for the record: rule, place and what was seen."""
-    return {"before": row.entry_id or row.suggested_entry_id, "rule": row.match_rule, "seen": row.evidence or []}
 
 
 def move_payment(
@@ -356,31 +280,3 @@ def reverse_payment(house: House, entry_id: int, actor: str) -> int:
         connection.execute(update(LedgerEntry).where(LedgerEntry.id == entry_id).values(reversed_by_id=reversal_id))
         audit.record(connection, row.creditor_id, now, actor, "payment.reversed", "entry", entry_id)
     return reversal_id
-
-
-def _refuse_posted(row: Any) -> None:
-    if row.state == "posted":
-        raise Refused("payment.already_posted")
-
-
-def _difference(row: Any, entry: Any, rules: PaymentRules) -> str:
-    """Return what keeps a person's match from being exact; `gateway.services.matching.difference` says it for files."""
-    off = entry.open_minor - row.principal_minor
-    if row.is_reversal or row.direction == "debit":
-        return "payment.credit_note_deducted" if entry.kind == "credit_note" else "payment.reversal"
-    if off == 0:
-        return ""
-    if entry.open_minor == 0:
-        return "difference.zero_by_payment"
-    if off == row.charges_minor:
-        return "payment.charges_taken"
-    if abs(off) <= rules.tolerance_minor:
-        return "payment.within_tolerance"
-    return "difference.our_balance_lower" if off < 0 else "difference.our_balance_higher"
-
-
-def _payment(connection: Connection, payment_id: int) -> Any:
-    row = connection.execute(select(*_P.columns).where(_P.c.id == payment_id).with_for_update()).one_or_none()
-    if row is None:
-        raise NotFound(f"no payment {payment_id}")
-    return row

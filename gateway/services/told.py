@@ -75,8 +75,12 @@ def bring_home(house: House, connection: Connection, payment: Any, now: datetime
 
 
 def refuse_corrected(connection: Connection, payment: Any) -> None:
-    """Raise when the payment was split or moved before: its money stands elsewhere already."""
+    """Raise when the payment was split, moved or taken back before: its money stands elsewhere already."""
     # Not by the entries that were made: the accounting system takes those over when it books them, names and all.
-    codes = {"payment.split": "payment.already_split", "payment.moved": "payment.already_moved"}
+    codes = {
+        "payment.split": "payment.already_split",
+        "payment.moved": "payment.already_moved",
+        "payment.undone": "payment.already_undone",
+    }
     for done in audit.acts(connection, payment.creditor_id, "entry", payment.id, codes):
         raise Refused(codes[done])

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.db.tables import Customer, IncomingPayment
 from gateway.domain.ledger import EntryKind
-from gateway.services import posting
+from gateway.services import placing, posting
 from tests.admin.reading import send, speak, with_envelope
 from tests.rules.world import ACTOR
 
@@ -55,7 +55,7 @@ def test_a_person_posts_and_the_invoice_closes(worked):
 def test_what_was_paid_too_much_stands_under_overpaid(worked):
     client, world = worked.login("bookkeeper@example.test"), worked.fjord
     (payment,) = world.payments(state="proposed")
-    posting.match(world.house, payment.id, world.entry_id("100054"), ACTOR)
+    placing.match(world.house, payment.id, world.entry_id("100054"), ACTOR)
     posting.post(world.house, [payment.id], ACTOR)
     page = unescape(client.get("/panel/payments/?tab=overpaid").text)
     assert "31\N{NO-BREAK SPACE}750,00 for mye, ukoblet" in page
@@ -65,7 +65,7 @@ def test_what_was_paid_too_much_stands_under_overpaid(worked):
 def test_a_difference_shows_both_amounts(worked):
     client, world = worked.login("bookkeeper@example.test"), worked.fjord
     (payment,) = world.payments(state="proposed")
-    posting.match(world.house, payment.id, world.entry_id("100054"), ACTOR)
+    placing.match(world.house, payment.id, world.entry_id("100054"), ACTOR)
     page = unescape(client.get("/panel/payments/").text)
     assert "Vår saldo 1\N{NO-BREAK SPACE}250,00 er lavere enn byråets 33\N{NO-BREAK SPACE}000,00." in page
 

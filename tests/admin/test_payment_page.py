@@ -62,6 +62,13 @@ def test_a_divided_payment_shows_each_part(seen):
     assert f"Faktura {NUMBER}" in shown
     assert f"Faktura {OTHER}" in shown
     assert "delt på dokumentene den nevner" in shown
+    for act, state, button in (
+        ("unmatch", "unmatched", "Del på dokumentene den nevner"),
+        ("divide", "proposed", "Ta forslaget tilbake"),
+    ):
+        send(client, f"/panel/payments/{row.id}/{act}", f"/panel/payments/{row.id}")
+        assert world.payments(id=row.id)[0].state == state
+        assert button in page(client, row)
 
 
 @pytest.mark.rule("R-PM-10")
@@ -72,6 +79,39 @@ def test_a_possible_duplicate_names_the_payment_it_may_repeat(seen):
     shown = page(client, second)
     assert f"som innbetaling {first.id}" in shown
     assert f'href="/panel/payments/{first.id}"' in shown
+
+
+@pytest.mark.rule("R-PM-10")
+@pytest.mark.parametrize(
+    ("word", "act", "state"),
+    [("Samme innbetaling", "same", "ignored"), ("En annen innbetaling", "another", "unmatched")],
+)
+def test_a_person_says_whether_it_is_the_same_and_can_take_that_back(seen, word, act, state):
+    world, client = seen
+    told(world, CamtPayment(77_700, "555000555"))
+    second = told(world, CamtPayment(77_700, "555000555"), message="camt.053")
+    assert word in page(client, second)
+    send(client, f"/panel/payments/{second.id}/{act}", f"/panel/payments/{second.id}")
+    (after,) = world.payments(id=second.id)
+    assert after.state == state
+    assert word not in page(client, second)
+    if act == "same":
+        assert "Ta opp igjen" in page(client, second)
+        send(client, f"/panel/payments/{second.id}/unmatch", f"/panel/payments/{second.id}")
+        assert word in page(client, second)
+
+
+@pytest.mark.rule("R-PM-03")
+def test_a_posted_payment_is_taken_back_with_one_button(seen):
+    world, client = seen
+    row = told(world, CamtPayment(100_000, documents=(("CINV", NUMBER, 100_000),)))
+    send(client, "/panel/payments/post", f"/panel/payments/{row.id}", rowid=str(row.id))
+    assert world.open(NUMBER) == 0
+    assert "Ta bokføringen tilbake" in page(client, row)
+    assert "Ta bokføringen tilbake" in unescape(client.get("/panel/payments/?tab=posted").text)
+    send(client, f"/panel/payments/{row.id}/unmatch", f"/panel/payments/{row.id}")
+    assert (world.open(NUMBER), world.payments(id=row.id)[0].state) == (1000, "unmatched")
+    assert f"Bruk {NUMBER}" in page(client, row), "the way there again is one button as well"
 
 
 @pytest.mark.rule("R-OP-09")

@@ -10,7 +10,7 @@ from gateway.db.tables import InboundFile, LedgerEntry
 from gateway.domain.reasons import remedy
 from gateway.errors import Refused
 from gateway.jobs import handlers
-from gateway.services import posting, schedule
+from gateway.services import placing, schedule
 from tests.rules.world import ACTOR, World
 
 KID = "1000000000017"
@@ -336,9 +336,8 @@ def test_r_pm_03_posting_twice_or_a_posted_row_again_is_refused_by_name(fjord):
     row = one(fjord)
     assert fjord.post(id=row.id).refused == {row.id: "payment.already_posted"}
     for act in (
-        lambda: posting.ignore(fjord.house, row.id, ACTOR, "no"),
-        lambda: posting.unmatch(fjord.house, row.id, ACTOR),
-        lambda: posting.match(fjord.house, row.id, fjord.entry_id("1"), ACTOR),
+        lambda: placing.ignore(fjord.house, row.id, ACTOR, "no"),
+        lambda: placing.match(fjord.house, row.id, fjord.entry_id("1"), ACTOR),
     ):
         with pytest.raises(Refused) as refused:
             act()
@@ -352,11 +351,11 @@ def test_r_pm_03_a_person_can_place_a_payment_elsewhere_before_posting(fjord):
     fjord.far.pay("1", 1250)
     fjord.far.tell()
     row = one(fjord)
-    posting.match(fjord.house, row.id, fjord.entry_id("2"), ACTOR)
+    placing.match(fjord.house, row.id, fjord.entry_id("2"), ACTOR)
     assert (fjord.agency_balance("1"), fjord.agency_balance("2")) == (1250, 0)
-    posting.unmatch(fjord.house, row.id, ACTOR)
+    placing.unmatch(fjord.house, row.id, ACTOR)
     assert (fjord.agency_balance("1"), fjord.agency_balance("2"), one(fjord).state) == (1250, 1250, "unmatched")
-    posting.match(fjord.house, row.id, fjord.entry_id("1"), ACTOR)
+    placing.match(fjord.house, row.id, fjord.entry_id("1"), ACTOR)
     fjord.post()
     assert (fjord.open("1"), fjord.agency_balance("1")) == (0, 0)
 
@@ -368,9 +367,9 @@ def test_r_pm_03_setting_aside_needs_a_reason_and_keeps_the_row(fjord):
     fjord.far.tell()
     row = one(fjord)
     with pytest.raises(Refused) as refused:
-        posting.ignore(fjord.house, row.id, ACTOR, " ")
+        placing.ignore(fjord.house, row.id, ACTOR, " ")
     assert refused.value.code == "payment.reason_needed"
-    posting.ignore(fjord.house, row.id, ACTOR, "paid to us by mistake")
+    placing.ignore(fjord.house, row.id, ACTOR, "paid to us by mistake")
     assert (one(fjord).state, fjord.open("1")) == ("ignored", 1250)
     assert fjord.audit("payment.ignored")[0].facts["reason"] == "paid to us by mistake"
 

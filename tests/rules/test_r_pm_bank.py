@@ -8,10 +8,15 @@ from datetime import UTC, date, datetime
 import pytest
 
 from gateway.db.tables import InboundArrival, InboundFile
-from gateway.services import inbound, watch
+from gateway.domain.identifiers import make_viitenumero
+from gateway.errors import DataError
+from gateway.formats.total_in import PROFILE
+from gateway.services import creditors, inbound, watch
 from gateway.services.evening import make_evening
+from gateway.testing.ktl_files import KtlPayment, ktl_file
 from gateway.testing.payment_files import OcrPayment, ocr_file
-from tests.rules.world import World
+from gateway.testing.total_in_files import TotalInPayment, total_in_file
+from tests.rules.world import ACTOR, World
 
 KID = "1000000000017"
 DEBTOR, PAYOUT = "86011117947", "15030000029"
@@ -133,3 +138,88 @@ def test_r_op_12_money_from_the_bank_that_nobody_places_rings_as_well(fjord_with
     assert [one.code for one in found if one.object_type == "payment"] == ["payment.unplaced"]
     again = [one.code for one in watch.alarms(world.house, [world.creditor_id]) if one.object_type == "payment"]
     assert again == ["payment.unplaced"], "a proposal of the bank waits for no bank"
+
+
+# --- formats of the creditor's own bank ------------------------------------------------------------------------------
+
+
+@pytest.mark.rule("R-PM-02")
+def test_an_unverified_format_of_the_bank_is_read_only_once_its_profile_was_named(fjord_with_two):
+    world = fjord_with_two
+    content = total_in_file([[TotalInPayment(125_000, KID, "00000000000000001")]])
+
+    def read() -> InboundFile:
+        stored = inbound.store_own(world.house, world.creditor_id, "api", "TIN.txt", io.BytesIO(content))
+        inbound.process(world.house, stored.inbound_file_id)
+        return world.row(InboundFile, stored.inbound_file_id)
+
+    refused = read()
+    assert (refused.state, [one["code"] for one in refused.findings]) == ("refused", ["file.unverified_format"])
+    with pytest.raises(DataError, match="no format profile"):
+        creditors.set_payment_rules(world.house, world.creditor_id, {"profiles": ["total_in"]}, ACTOR)
+    creditors.set_payment_rules(world.house, world.creditor_id, {"profiles": [PROFILE]}, ACTOR)
+    inbound.replay(world.house, refused.id, ACTOR)
+    assert read().state == "imported"
+    assert [row.amount_minor for row in world.payments()] == [125_000]
+
+
+@pytest.fixture
+def sold(house, clock, tmp_path) -> World:
+    """A Finnish creditor; invoices 1 and 2 of 1 000.00 are with the factoring company."""
+    options = {"treated_as_factoring": True}
+    world = World(house, clock, tmp_path, "lowell", country="FI", currency="EUR", options=options).start()
+    world.use_factoring(account_number="FI2112345600000785")
+    world.customer()
+    for number, reference in (("1", VIITE), ("2", make_viitenumero("7654321"))):
+        world.invoice(number, 1000, payment_reference=reference)
+    world.evening()
+    world.far.night()
+    return world
+
+
+def take_ktl(world: World, *payments: KtlPayment) -> list:
+    stored = inbound.store_own(world.house, world.creditor_id, "api", "KTL", io.BytesIO(ktl_file([payments])))
+    inbound.process(world.house, stored.inbound_file_id)
+    return world.payments()
+
+
+VIITE = make_viitenumero("1234567")
+
+
+@pytest.mark.rule("R-PM-02", "R-PM-08", "R-FA-01")
+def test_a_factoring_row_in_the_banks_file_is_the_factoring_companys_money(sold):
+    rows = take_ktl(
+        sold, KtlPayment(100_000, VIITE, kind="S"), KtlPayment(50_000, make_viitenumero("7654321"), archive="2")
+    )
+    theirs, ours = rows
+    assert (theirs.label, theirs.agreement_id, theirs.difference) == (
+        "Lowell",
+        sold.agreement_id,
+        "payment.to_factoring",
+    )
+    assert (ours.label, ours.agreement_id, ours.difference) == ("", None, "difference.our_balance_higher")
+    assert [row.state for row in rows] == ["proposed", "proposed"]
+    assert (sold.agency_balance("1"), sold.agency_balance("2")) == (0, 1000)
+    sold.post()
+    assert (sold.open("1"), sold.open("2")) == (0, 500)
+    evening = sold.evening()
+    assert evening.carried["2"].items == (("Payment", 500),)
+    assert "1" not in evening.carried, "the factoring company knows what it was paid"
+
+
+@pytest.mark.rule("R-PM-10", "R-PM-02")
+def test_what_the_factoring_company_told_itself_is_the_first_question_about_a_factoring_row(sold):
+    sold.take_file("KTL", ktl_file([[KtlPayment(100_000, VIITE, archive="7")]]))
+    assert sold.agency_balance("1") == 0
+    (_, row) = take_ktl(sold, KtlPayment(100_000, VIITE, kind="S"))
+    assert (row.label, row.state, row.difference) == ("Lowell", "unmatched", "payment.possible_duplicate")
+    assert sold.agency_balance("1") == 0, "counted once"
+
+
+@pytest.mark.rule("R-PM-02")
+def test_without_a_factoring_company_a_person_says_whose_the_money_is(sold):
+    sold.use_factoring(use_factoring=False, account_number="FI2112345600000785")
+    (row,) = take_ktl(sold, KtlPayment(100_000, VIITE, kind="S"))
+    assert (row.label, row.state, row.difference, row.entry_id) == ("", "unmatched", "payment.to_factoring", None)
+    assert row.suggested_entry_id == sold.entry_id("1")
+    assert sold.agency_balance("1") == 1000

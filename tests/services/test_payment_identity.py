@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.formats.detect import HEAD_BYTES, open_payments
 from gateway.formats.total_in import PROFILE
+from gateway.services import placing
 from gateway.testing.autogiro_files import (
     GiroPayment,
     autogiro_file,
@@ -26,7 +27,7 @@ from gateway.testing.cremul_files import CremulLine, CremulPayment, CremulShape,
 from gateway.testing.ktl_files import KtlPayment, ktl_file, random_ktl_payments
 from gateway.testing.payment_files import FIRST_DAY, OcrPayment, ocr_file, random_ocr_payments
 from gateway.testing.total_in_files import TotalInPayment, random_total_in_payments, total_in_file
-from tests.rules.world import World
+from tests.rules.world import ACTOR, World
 
 KID = "1000000000017"
 Orders = Sequence[int]
@@ -143,6 +144,37 @@ def test_a_section_that_came_before_is_left_out_of_a_file_with_another(world, na
     assert [row.booking_date or row.value_date for row in world.payments()] == [FIRST_DAY, later]
 
 
+def giro(*orders: GiroPayment, serial: int) -> bytes:
+    """A file with one deposit of its own, which the bank has numbered *serial*."""
+    return autogiro_file(orders, created=f"20261102053000{serial:06}", first_serial=serial)
+
+
+@pytest.mark.rule("R-PM-10")
+def test_two_equal_autogiro_orders_in_two_deposits_are_both_real(world):
+    order = GiroPayment(100, "17")
+    take(world, giro(order, serial=1))
+    assert take(world, giro(order, serial=2)) == []
+    assert [row.bank_reference[-1] for row in world.payments()] == ["1", "2"]
+    for copy in ((1, [order]), (2, [order])):
+        again = giro(*copy[1], serial=copy[0]) + b"\r\n"
+        assert take(world, again) == [("file.rewrapped", 1)]
+    assert take(world, giro(order, order, serial=2)) == [("file.rewrapped", 1)], "one more in the second deposit"
+    assert amounts(world) == [100, 100, 100]
+    assert take(world, autogiro_old_file([order])) == [("file.rewrapped", 1)], "the old layout names no deposit"
+    assert amounts(world) == [100, 100, 100]
+
+
+@pytest.mark.rule("R-PM-10", "R-PM-11")
+def test_a_refund_follows_one_of_two_equal_autogiro_orders_and_two_refunds_follow_both(world):
+    order, refund = GiroPayment(100, "17"), GiroPayment(100, "17", kind="77", status="01")
+    for serial in (1, 2):
+        take(world, giro(order, serial=serial))
+    for serial in (3, 4):
+        take(world, giro(refund, serial=serial))
+    paid, back = (world.payments(is_reversal=is_back) for is_back in (False, True))
+    assert sorted(row.key for row in paid) == sorted(row.reverses_key for row in back)
+
+
 # --- the contract of a reader's keys ---------------------------------------------------------------------------------
 
 
@@ -222,6 +254,42 @@ def test_the_same_payment_in_two_formats_waits_as_a_possible_duplicate(posting, 
     assert (posted.state, posting.open("1")) == ("posted", 0)
     assert (queued.state, queued.difference, queued.twin_id) == ("unmatched", "payment.possible_duplicate", posted.id)
     assert (queued.entry_id, queued.suggested_entry_id) == (None, posting.entry_id("1"))
+
+
+@pytest.mark.rule("R-PM-10", "R-OP-10")
+@pytest.mark.parametrize("is_banks_first", [True, False])
+def test_the_agencys_report_and_its_banks_file_are_a_pair_though_they_name_the_money_differently(
+    posting, is_banks_first
+):
+    """The agency names our claim, its bank the case: nothing is equal but invoice, amount and day."""
+    posting.invoice("2", 1250)
+    posting.evening()
+    posting.far.night()
+    posting.far.pay("2", 400)
+    assert posting.far.agency.write_payments(posting.clock())
+    (path,) = posting.far.agency.download.iterdir()
+    by_bank = CamtEntry((CamtPayment(40_000, posting.claim("2").case_number),), day=posting.clock().date())
+    told = [path.read_bytes(), camt([by_bank], 1)]
+    for data in reversed(told) if is_banks_first else told:
+        take(posting, data)
+    first, second = posting.payments()
+    assert {first.reference, second.reference} == {"", posting.claim("2").case_number}
+    assert (first.state, second.state, second.difference) == ("proposed", "unmatched", "payment.possible_duplicate")
+    assert (second.twin_id, second.suggested_entry_id) == (first.id, posting.entry_id("2"))
+    assert posting.agency_balance("2") == 850, "counted once"
+    assert placing.same_money(posting.house, second.id, ACTOR) == first.id
+
+
+@pytest.mark.rule("R-PM-10")
+def test_two_equal_payments_that_the_agency_reports_itself_are_two(posting):
+    posting.invoice("2", 1250)
+    posting.evening()
+    posting.far.night()
+    for _ in range(2):
+        posting.far.pay("2", 400)
+        posting.far.tell()
+        posting.clock.advance(minutes=1)
+    assert [row.state for row in posting.payments()] == ["proposed", "proposed"]
 
 
 @pytest.mark.rule("R-PM-10")

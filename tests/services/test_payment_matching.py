@@ -11,7 +11,7 @@ from gateway.db.tables import PaymentPart
 from gateway.domain.identifiers import KidCheck as Check
 from gateway.domain.identifiers import make_kid, make_ocr, make_rf, make_viitenumero
 from gateway.errors import DataError, NotFound, Refused
-from gateway.services import agreements, creditors, inbound, posting
+from gateway.services import agreements, creditors, inbound, placing
 from gateway.testing.bgmax_files import BgPayment, BgSection, bgmax_file
 from gateway.testing.camt_files import CamtEntry, CamtPayment, CamtShape, camt_file
 from gateway.testing.cremul_files import CremulDocument, CremulLine, CremulPayment, cremul_file
@@ -373,10 +373,10 @@ def test_the_agency_balance_follows_each_part_and_comes_back_with_it(at_agency):
     (row,) = at_agency.payments()
     assert (row.state, row.difference) == ("proposed", "difference.our_balance_higher")
     assert (at_agency.agency_balance("1001"), at_agency.agency_balance("1002")) == (0, 100)
-    posting.unmatch(at_agency.house, row.id, ACTOR)
+    placing.unmatch(at_agency.house, row.id, ACTOR)
     assert (at_agency.agency_balance("1001"), at_agency.agency_balance("1002")) == (1000, 500)
     assert parts(at_agency, row) == {}
-    posting.match(at_agency.house, row.id, at_agency.entry_id("1001"), ACTOR)
+    placing.match(at_agency.house, row.id, at_agency.entry_id("1001"), ACTOR)
     assert at_agency.agency_balance("1001") == -400
 
 
@@ -411,7 +411,7 @@ def test_fifty_short_is_explained_by_the_charges_the_file_tells(two, name):
 def test_charges_that_do_not_explain_the_difference_are_no_explanation(two):
     (row,) = told(two, CamtPayment(90_000, KID, charges_minor=5000))
     assert row.difference == "difference.our_balance_higher"
-    posting.match(two.house, row.id, two.entry_id("1002"), ACTOR)
+    placing.match(two.house, row.id, two.entry_id("1002"), ACTOR)
     assert two.payments()[0].difference == "difference.our_balance_lower"
 
 
@@ -471,14 +471,14 @@ def test_r_op_09_each_difference_that_money_can_have(two):
 @pytest.mark.rule("R-PM-03", "R-OP-08")
 def test_whatever_was_matched_or_pointed_at_can_be_taken_back_and_the_record_says_what_it_was(two):
     sure, seen = told(two, CamtPayment(100_000, KID), CamtPayment(50_000, texts=("faktura 1002",)))
-    posting.unmatch(two.house, sure.id, ACTOR)
-    posting.unmatch(two.house, seen.id, ACTOR)
+    placing.unmatch(two.house, sure.id, ACTOR)
+    placing.unmatch(two.house, seen.id, ACTOR)
     first, second = two.payments()
     assert (first.entry_id, first.suggested_entry_id, first.state) == (None, two.entry_id("1001"), "unmatched")
     assert (second.suggested_entry_id, second.match_rule, second.evidence) == (None, "", None)
     assert [event.facts["rule"] for event in two.audit("payment.unmatched")] == ["payment_reference", "text_number"]
     assert two.audit("payment.unmatched")[1].facts["seen"][0]["seen"] == "1002"
-    posting.match(two.house, sure.id, two.entry_id("1001"), ACTOR)
+    placing.match(two.house, sure.id, two.entry_id("1001"), ACTOR)
     assert place(two, two.payments()[0]) == ("1001", "person", "")
 
 
@@ -486,8 +486,8 @@ def test_whatever_was_matched_or_pointed_at_can_be_taken_back_and_the_record_say
 def test_money_that_is_only_announced_is_neither_matched_nor_unmatched(two):
     (row,) = took(two, camt_file([CamtEntry((CamtPayment(100_000, KID),), status="PDNG")]))
     for act in (
-        lambda: posting.match(two.house, row.id, two.entry_id("1001"), ACTOR),
-        lambda: posting.unmatch(two.house, row.id, ACTOR),
+        lambda: placing.match(two.house, row.id, two.entry_id("1001"), ACTOR),
+        lambda: placing.unmatch(two.house, row.id, ACTOR),
     ):
         with pytest.raises(Refused) as refused:
             act()
