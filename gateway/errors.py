@@ -95,6 +95,10 @@ class PluginError(GatewayError):
     """An agency plugin broke its contract."""
 
 
+class PluginUnavailable(PluginError):
+    """An agency plugin is not there or does not answer. Nothing is wrong with the data; asking again later may help."""
+
+
 class HookNotSupported(PluginError):
     """The addressed plugin does not implement this hook."""
 

@@ -8,7 +8,7 @@ promises and overrides differ. Hooks are pure: clock, sequence numbers and ids a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, ClassVar
 
 import pluggy
 
@@ -33,14 +33,24 @@ from gateway.domain.transport import Transport
 
 PROJECT = "kravport"
 ENTRY_POINT_GROUP = "kravport.agencies"
-API_VERSION = 1
+API_VERSION = "1.0"
+"""Version of this boundary. The second number grows with what is added: hooks, arguments, fields with a default. The first
+grows with what is changed or taken away; before that it is marked with ``warn_on_impl`` for a year (ADR 0027)."""
+OLDEST_MAJOR = 1
+"""The oldest first number whose plugins still load."""
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 
 class AgencyHooks:
-    """Every hook. Arguments may be added later; a plugin names only those it uses."""
+    """Every hook. Arguments may be added later; a plugin names only those it uses.
+
+    *api_version* is the `API_VERSION` that a plugin was built for. Each plugin states it itself, in plain figures: taken
+    from here it would claim to know what came after it was written.
+    """
+
+    api_version: ClassVar[str] = ""
 
     @hookspec(firstresult=True)
     def agency_profile(self) -> AgencyProfile:

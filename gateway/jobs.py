@@ -29,7 +29,7 @@ from gateway.db.heartbeat import beat
 from gateway.db.outbox import Leased
 from gateway.errors import Busy, GatewayError
 from gateway.queueing import connect, queue
-from gateway.services import delivery, evening, inbound, mailbox, retention, schedule
+from gateway.services import delivery, evening, inbound, mailbox, plugins, retention, schedule
 from gateway.services.house import House
 from gateway.services.retention import Ages
 
@@ -208,7 +208,8 @@ class Worker:
     def _look(self) -> None:
         self._desk.drain()
         if time.monotonic() - self._last_beat >= _BEAT_SECONDS:
-            beat(self._desk.house.database, self._desk.owner, self._desk.house.now(), pid=os.getpid())
+            house, now = self._desk.house, self._desk.house.now()
+            beat(house.database, self._desk.owner, now, pid=os.getpid(), **plugins.as_facts(house.agencies, now))
             self._last_beat = time.monotonic()
 
     def _patiently(self, action: Callable[[], None]) -> None:

@@ -95,6 +95,8 @@ class LedgerServiceAgency(AgencyHooks):
         demands: reason codes of customer checks that this agency holds more sternly than the host (matrix of R-CD).
     """
 
+    api_version = "1.0"
+
     def __init__(self, profile: AgencyProfile, schema_path: Path, demands: Mapping[str, Severity]) -> None:
         self._profile, self._schema_path, self._demands = profile, schema_path, demands
         self._reader = kravport_sls.InboundReader(profile.key, schema_path)

@@ -10,7 +10,7 @@ import click
 from gateway.cli import _COMMANDS, kravport
 from gateway.config import as_markdown
 from gateway.domain import reasons
-from tools import format_pages, rules_covered
+from tools import format_pages, profile_pages, rules_covered
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -24,6 +24,7 @@ def generated() -> dict[Path, str]:
         docs / "reason-codes.md": reasons_page(),
         rules_covered.PAGE: rules_covered.page(),
         **format_pages.pages(docs / "formats"),
+        **profile_pages.pages(docs / "formats" / "profiles"),
     }
 
 
@@ -78,7 +79,7 @@ def main() -> int:
             print(f"{name} is stale: make docs")
         return 1 if stale() else 0
     for path, content in generated().items():
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     return 0
 

@@ -1,4 +1,4 @@
-"""The evening, its watchdogs, and what stands behind it: transfer, alarms, audit trail, plugins."""
+"""The evening, its watchdogs, and what stands behind it: transfer, alarms, audit trail."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import click
 from sqlalchemy import select
 
-from gateway.agencies import Agencies
 from gateway.cli.common import as_json, opened_house, plain, say, say_rows
 from gateway.db import audit
 from gateway.db.tables import Agreement, Creditor
@@ -92,35 +91,6 @@ def verify(*, as_json: bool) -> int:
     return 1 if any(faults.values()) else 0
 
 
-@click.command()
-@as_json
-def plugins(*, as_json: bool) -> int:
-    """List the agency plugins, what each can do, and why one did not load (then exit 1)."""
-    agencies = Agencies.load()
-    rows: list[dict[str, object]] = [
-        {
-            "key": agency.profile.key,
-            "name": agency.profile.name,
-            "services": sorted(service.value for service in agency.profile.services),
-            "can": sorted(can.name or "" for can in agency.profile.can),
-            "layouts": [
-                f"{layout.name}{'' if layout.confirmed else ' (unconfirmed)'}" for layout in agency.profile.layouts
-            ],
-            "limits": list(agency.profile.limits),
-            "problem": "",
-        }
-        for agency in agencies
-    ]
-    empty = {"name": "", "services": [], "can": [], "layouts": [], "limits": []}
-    rows += [{"key": key, **empty, "problem": why} for key, why in agencies.broken.items()]
-    if as_json:
-        say_rows(rows, as_json=True)
-    else:
-        for row in rows:
-            click.echo(_plugin_text(row))
-    return 1 if agencies.broken else 0
-
-
 def _agreements(house: House, agreement_id: int | None) -> list[Any]:
     query = (
         select(Agreement.id, Agreement.display_name, Agreement.currency, Creditor.name, Creditor.time_zone)
@@ -171,11 +141,3 @@ def _run_text(made: dict[str, Any]) -> str:
         f"agreement {made['agreement']}: run {made['run_id']}, {made['invoices']} invoices, {made['items']} items, "
         f"{made['held']} held, {made['excluded']} excluded, envelopes {made['envelope_ids']}"
     )
-
-
-def _plugin_text(row: dict[str, Any]) -> str:
-    if row["problem"]:
-        return f"{row['key']}: DID NOT LOAD: {row['problem']}"
-    lines = [f"{row['key']}: {row['name']}; {', '.join(row['services'])}", f"  can: {', '.join(row['can'])}"]
-    lines += [f"  layouts: {', '.join(row['layouts']) or 'none'}"] + [f"  limit: {limit}" for limit in row["limits"]]
-    return "\n".join(lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import structlog
 
+from gateway import pulse
 from gateway.app import MAIN_LANE_PATIENCE, WEB_PATIENCE, create_app, open_house, redis_url
 from gateway.cli.common import as_json, say
 from gateway.config import Settings
@@ -31,6 +32,7 @@ def _settled() -> Settings:
 
 def _opened(patience: timedelta | None = None) -> tuple[Settings, House]:
     settings = _settled()
+    pulse.begin()
     return settings, open_house(settings, migrates=False, patience=patience)
 
 

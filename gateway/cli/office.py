@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from sqlalchemy import select
 
 from gateway.cli.common import actor, as_json, creditor_id, opened_house, read_secret, say, say_rows
 from gateway.db.tables import ApiKey, Creditor, User
+from gateway.domain.identifiers import KidCheck, OcrLevel
+from gateway.formats.detect import PROFILES
 from gateway.services import creditors as creditor_service
 from gateway.services import people
 
@@ -53,6 +56,32 @@ def add_creditor(*, as_json: bool, **values: str) -> None:
     with opened_house() as house:
         new = creditor_service.add_creditor(house, **values, actor=actor())
     say({"creditor": values["key"], "id": new}, as_json=as_json, text=lambda r: f"creditor {r['creditor']} added")
+
+
+@creditors.command("bank")
+@click.argument("key")
+@click.option(
+    "--check", type=click.Choice([one.value for one in (*KidCheck, *OcrLevel)]), help="How references are checked."
+)
+@click.option(
+    "--length", "lengths", type=int, multiple=True, help="A length of references; may be given several times."
+)
+@click.option("--tolerance", "tolerance_minor", type=int, help="How far off an amount may be, in minor units.")
+@click.option(
+    "--profile", "profiles", multiple=True, type=click.Choice(PROFILES),
+    help="Take a payment format of the bank that nobody has confirmed, by this profile.",
+)  # fmt: skip
+@as_json
+def bank_rules(key: str, *, as_json: bool, **options: Any) -> None:
+    """Say how payment files of the creditor's own bank are read and judged. What is not named is not agreed."""
+    rules = {name: list(value) if isinstance(value, tuple) else value for name, value in options.items() if value}
+    with opened_house() as house:
+        creditor_service.set_payment_rules(house, creditor_id(house, key), rules, actor())
+    say(
+        {"creditor": key, "payment_rules": rules},
+        as_json=as_json,
+        text=lambda told: f"creditor {told['creditor']}: {told['payment_rules'] or 'nothing agreed'}",
+    )
 
 
 @click.group()

@@ -6,12 +6,14 @@ each show one thing the evening must get right, and say so in their text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from gateway.demo.people import company, organisation_numbers, person
+from gateway.domain.exchange import AgencyProfile, Can, Service
 from gateway.domain.identifiers import KidCheck, make_kid, make_ocr
+from gateway.errors import DataError
 
 Record = dict[str, Any]
 _BOOKED = ("2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20")
@@ -40,6 +42,11 @@ class DemoCreditor:
     settings: dict[str, str]
     posts_automatically: bool
     treated_as_factoring: bool = False
+
+    @property
+    def is_factored(self) -> bool:
+        """The agency is a factor: it knows claims by the invoice's number, and no file of its own comes back."""
+        return self.service == "factoring"
 
 
 @dataclass(slots=True)
@@ -109,6 +116,37 @@ def creditors() -> tuple[DemoCreditor, ...]:
             posts_automatically=True, settings={"kid_scheme": "standard-15"},
         ),
     )  # fmt: skip
+
+
+def creditors_of(profile: AgencyProfile) -> tuple[DemoCreditor, ...]:
+    """Return the one creditor of an evening with this agency alone: its own of the three, else one that takes its place.
+
+    Raises:
+        DataError: the agency cannot be handed anything, or nothing of what the demo's creditors have.
+    """
+    if Can.EXPORT_INVOICE not in profile.can:
+        raise DataError(f"{profile.key} takes no invoices yet. {' '.join(profile.limits[:1])}")
+    for creditor in creditors():
+        if creditor.agency_key == profile.key:
+            return (creditor,)
+    for creditor in creditors()[:2]:
+        if creditor.country in profile.markets and creditor.currency in profile.currencies:
+            return (_in_place_of(creditor, profile),)
+    raise DataError(f"{profile.key} works in {', '.join(sorted(profile.markets))}; the demo's ledgers are NO and SE")
+
+
+def _in_place_of(creditor: DemoCreditor, profile: AgencyProfile) -> DemoCreditor:
+    """The settings are those its schema has a default for; one that needs others says so when the agreement is made."""
+    properties = cast("Mapping[str, Mapping[str, Any]]", profile.settings_schema.get("properties", {}))
+    service = next((one for one in profile.services if one is Service.LEDGER), min(profile.services, key=str))
+    return replace(
+        creditor,
+        agency_key=profile.key,
+        service=service.value,
+        profile=profile.layouts[0].name,
+        settings={name: rule["default"] for name, rule in properties.items() if "default" in rule},
+        treated_as_factoring=False,
+    )
 
 
 def first_day(key: str) -> list[Record]:

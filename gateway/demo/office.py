@@ -143,17 +143,21 @@ def send_ledger(stage: Stage, desk: Desk, records: list[Record]) -> None:
 def set_marks(stage: Stage, desks: dict[str, Desk]) -> None:
     """Mark two invoices and a customer *do not transfer*, as a bookkeeper does in the panel."""
     for key, number in (("sjo", "20012"), ("vik", "30004")):
-        marks.mark_invoice(stage.house, invoice_id(stage, desks[key], number), True, BOOKKEEPER)
-    marks.mark_customer(stage.house, customer_id(stage, desks["sjo"], "3004"), True, BOOKKEEPER)
+        if key in desks:
+            marks.mark_invoice(stage.house, invoice_id(stage, desks[key], number), True, BOOKKEEPER)
+    if "sjo" in desks:
+        marks.mark_customer(stage.house, customer_id(stage, desks["sjo"], "3004"), True, BOOKKEEPER)
 
 
 def mend(stage: Stage, desks: dict[str, Desk]) -> None:
     """What the bookkeepers do on the second day: mend cards, divide the payment that holds two invoices together."""
+    if "sjo" in desks:
+        card = customer_id(stage, desks["sjo"], "3019")
+        customers.correct_customer(stage.house, card, {"postcode": "111 11"}, BOOKKEEPER)
+    if "fjord" not in desks:
+        return
     address = {"address1": "Prøveveien 28", "postcode": "0001", "city": "Oslo"}
     customers.correct_customer(stage.house, customer_id(stage, desks["fjord"], "2027"), address, BOOKKEEPER)
-    customers.correct_customer(
-        stage.house, customer_id(stage, desks["sjo"], "3019"), {"postcode": "111 11"}, BOOKKEEPER
-    )
     first, second = (invoice_id(stage, desks["fjord"], number) for number in ("10007", "10008"))
     with stage.house.database.read() as connection:
         group_id = connection.execute(select(LedgerEntry.group_id).where(LedgerEntry.id == first)).scalar_one()

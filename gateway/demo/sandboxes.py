@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -25,6 +26,7 @@ import structlog
 from standardwebhooks.webhooks import Webhook
 
 from gateway import clock
+from gateway.demo.misbehaviour import LINE, POST, Postman, checked_ways
 from gateway.errors import ConfigurationError
 from gateway.hookspecs import ENTRY_POINT_GROUP
 
@@ -32,6 +34,7 @@ _log = structlog.get_logger()
 
 LOOK_SECONDS = 0.1
 PUSH_SECONDS = 10
+STRIKES_PERCENT = 25
 READY = "ready.json"
 METHODS = frozenset(
     {
@@ -40,6 +43,10 @@ METHODS = frozenset(
         "pay_unallocated",
         "reverse",
         "refuse",
+        "accept",
+        "lose_receipts",
+        "repeat_receipt",
+        "skip_number",
         "write_payments",
         "write_ocr_giro",
         "write_camt054",
@@ -58,6 +65,8 @@ class Mailbox:
     password: str
     agency: Any
     pushes: tuple[str, ...]
+    line: frozenset[str] = frozenset()
+    dice: random.Random = field(default_factory=random.Random)
     pushing: set[str] = field(default_factory=set)
 
     def work(self) -> None:
@@ -68,6 +77,10 @@ class Mailbox:
         for path in sorted((self.root / "download").iterdir()):
             if path.name.startswith(self.pushes):
                 path.replace(self.root / "outgoing" / path.name)
+
+    def strikes(self, way: str) -> bool:
+        """Whether the line misbehaves in this *way* now."""
+        return way in self.line and self.dice.randrange(100) < STRIKES_PERCENT
 
     def to_push(self) -> list[Path]:
         """Return files that wait for the webhook and are not on their way."""
@@ -100,7 +113,8 @@ def serve(config: Path) -> None:
     The file holds ``root`` and ``agencies``: a list of objects with ``key`` (of the plugin, also the SFTP user),
     ``password``, ``facts`` (for the plugin's ``make_sandbox``) and ``pushes`` (beginnings of file names that go by
     webhook; its address and secret stand in ``webhook.json`` of the agency's folder). Port and host key are written to
-    ``ready.json``.
+    ``ready.json``. With ``misbehaviour``, an object of ``ways`` (of `gateway.demo.misbehaviour.WAYS`) and ``seed``, that
+    agency's post and line are as bad as it says; a strange host key is shown to all, since they share the port.
 
     Raises:
         ConfigurationError: the file cannot be read, or a plugin has no sandbox.
@@ -118,12 +132,23 @@ def _mailbox(root: Path, wanted: Mapping[str, Any]) -> Mailbox:
     folder = root / wanted["key"]
     for name in ("upload", "download", "orders", "outgoing"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    agency = _maker(wanted["key"])(folder, wanted["facts"])
-    return Mailbox(wanted["key"], folder, wanted["password"], agency, tuple(wanted.get("pushes", ())))
+    make, facts = maker_of(wanted["key"]), wanted["facts"]
+    trouble = wanted.get("misbehaviour")
+    if not trouble:
+        agency, ways, dice = make(folder, facts), frozenset[str](), random.Random()  # noqa: S311  # guards nothing
+    else:
+        ways, dice = checked_ways(trouble.get("ways")), random.Random(trouble.get("seed", 1))  # noqa: S311  # as above
+        agency = Postman(lambda inner: make(inner, facts), folder, ways & POST, dice)
+    pushes = tuple(wanted.get("pushes", ()))
+    return Mailbox(wanted["key"], folder, wanted["password"], agency, pushes, ways & LINE, dice)
 
 
-def _maker(key: str) -> Callable[[Path, Mapping[str, Any]], Any]:
-    """Find ``make_sandbox`` beside the plugin that is registered as *key*: the gateway itself imports no plugin."""
+def maker_of(key: str) -> Callable[[Path, Mapping[str, Any]], Any]:
+    """Find ``make_sandbox`` beside the plugin that is registered as *key*: the gateway itself imports no plugin.
+
+    Raises:
+        ConfigurationError: there is no such plugin, or it ships no sandbox.
+    """
     for entry in entry_points(group=ENTRY_POINT_GROUP, name=key):
         try:
             maker: Callable[[Path, Mapping[str, Any]], Any] = import_module(f"{entry.module}.sandbox").make_sandbox
@@ -146,8 +171,12 @@ async def _serve(root: Path, boxes: Mapping[str, Mailbox]) -> None:
         public = host_key.export_public_key().decode().strip()
         _write(root / READY, {"port": server.get_port(), "host_key": public, "pid": os.getpid()})
         _log.info("sandbox agencies ready", port=server.get_port(), agencies=sorted(boxes))
+        stranger = asyncssh.generate_private_key("ssh-ed25519")
         async with asyncio.TaskGroup() as pushes:
             while True:
+                is_strange = any(box.strikes("wrong_host_key") for box in boxes.values())
+                if is_strange or any("wrong_host_key" in box.line for box in boxes.values()):
+                    server.update(server_host_keys=[stranger if is_strange else host_key])
                 for box in boxes.values():
                     box.work()
                     for path in box.to_push():
@@ -173,7 +202,22 @@ class _Folder(asyncssh.SFTPServer):
     """Shows a client its own mailbox and nothing above it."""
 
     def __init__(self, channel: asyncssh.SSHServerChannel[bytes], boxes: Mapping[str, Mailbox]) -> None:
-        super().__init__(channel, chroot=os.fsencode(boxes[channel.get_extra_info("username")].root))
+        self._box = boxes[channel.get_extra_info("username")]
+        super().__init__(channel, chroot=os.fsencode(self._box.root))
+
+    def rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """Rename; on a bad line nobody hears that it was done."""
+        super().rename(oldpath, newpath)
+        self._fall_silent()
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> None:
+        """As `rename`."""
+        super().posix_rename(oldpath, newpath)
+        self._fall_silent()
+
+    def _fall_silent(self) -> None:
+        if self._box.strikes("timeout_after_commit"):
+            self.connection.abort()
 
 
 async def _push(box: Mailbox, path: Path) -> None:

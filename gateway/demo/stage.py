@@ -29,6 +29,7 @@ from gateway.db.uow import Database
 from gateway.demo import sandboxes
 from gateway.demo.ledger import DemoCreditor
 from gateway.errors import ConfigurationError, GatewayError
+from gateway.formats import kravport_sls
 from gateway.queueing import die_with_parent
 from gateway.services.house import House
 
@@ -221,11 +222,11 @@ def _agency(creditor: DemoCreditor) -> dict[str, Any]:
         "creditor_account": creditor.payment_account,
         "agency_account": "SE3550000000054910000003" if creditor.country == "SE" else "15030000029",
     }
-    if creditor.service == "ledger":
-        facts |= {"currency": creditor.currency, "country": creditor.country, **creditor.settings}
-    else:
+    if creditor.is_factored:
         facts |= {**creditor.settings, "agency_name": "Sandbox Factor AS"}
-    pushes = ["payments."] if creditor.service == "ledger" else []
+    else:
+        facts |= {"currency": creditor.currency, "country": creditor.country, **creditor.settings}
+    pushes = ["payments."] if creditor.profile == kravport_sls.PROFILE else []
     key = creditor.agency_key
     return {"key": key, "password": sftp_password(key), "facts": facts, "pushes": pushes}
 

@@ -55,7 +55,7 @@ def compare(stage: Stage, desks: Iterable[Desk]) -> Comparison:
 
 def _our_balances(stage: Stage, desk: Desk) -> dict[str, int]:
     """Return told less paid of every claim the agency has taken; a factor knows claims by invoice number."""
-    name = Claim.claim_id if desk.creditor.service == "ledger" else LedgerEntry.number
+    name = LedgerEntry.number if desk.creditor.is_factored else Claim.claim_id
     query = (
         select(name, Claim.told_minor - Claim.agency_paid_minor)
         .join(LedgerEntry, LedgerEntry.id == Claim.entry_id)

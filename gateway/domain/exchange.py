@@ -59,7 +59,8 @@ class LayoutProfile:
     An unconfirmed profile delivers only to sandboxes; the host enforces it. *carries* names the linked items the layout
     has a place for: the host tells a person about the others (``item.not_carried``) instead of handing them over.
     *collection_needs_reminder*: an invoice is handed over to collection only with the date of a reminder.
-    *instructions* likewise: what the layout cannot say, a person says to the agency.
+    *instructions* likewise: what the layout cannot say, a person says to the agency. *sha256* is that of the profile the
+    layout was compiled from, empty for one written in code: an operator confirms a profile, and with it these bytes alone.
     """
 
     name: str
@@ -74,6 +75,7 @@ class LayoutProfile:
     receipt_within_hours: int | None = 24
     carries: frozenset[LinkKind] = field(default_factory=lambda: frozenset(LinkKind))
     instructions: frozenset[Action] = frozenset()
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,12 +366,17 @@ class Reference(NamedTuple):
     amount_minor: int | None = None
 
 
+TO_FACTORING = "payment.to_factoring"
+"""Reason code of money that went to the creditor's factoring company instead of the account that a file tells of."""
+
+
 class Payment(NamedTuple):
     """Money as an agency or bank reports it.
 
     *amount_minor* is never negative; *direction* is ``CREDIT`` for money in to the creditor. *position* is 1-based and
     makes it unique in its file; *key* is its identity across files (payments.md section 8), empty where the format has
-    none. *posts* says whether it may become a ledger entry at all, *why_not* the code when it may not.
+    none. *posts* says whether it may become a ledger entry at all, *why_not* the code when it may not; of money that may,
+    `TO_FACTORING` in its place says that it went to the creditor's factoring company.
     *principal_minor* is the part that lowers the invoice (the whole amount unless an agency split it).
 
     *reference* is the first or only one, *reference_kind* its kind as in `Reference`. *references* stays empty when that
@@ -447,7 +454,12 @@ class PaymentStream(Protocol):
 
 
 class ObjectReceipt(NamedTuple):
-    """The agency's answer for one object: *object_id* is a claim id, an item id or a customer number."""
+    """The agency's answer for one object of a file.
+
+    *object_type* is ``invoice`` (*object_id* is the claim id), ``customer`` (a customer number), ``header`` or
+    ``instruction``; with any other, such as ``item``, *object_id* is the item id. What a file held and its receipt does
+    not name is told to a person.
+    """
 
     object_type: str
     object_id: str

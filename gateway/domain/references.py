@@ -111,11 +111,13 @@ class PaymentRules:
     """How an agreement's payments are judged. Without *reference* nothing is known of check digits.
 
     *tolerance_minor* is how far a payment may be off the open amount and still be shown as paid in full: 0 unless
-    agreed. It posts nothing and books nothing; rounding differences are booked by a person (A-17).
+    agreed. It posts nothing and books nothing; rounding differences are booked by a person (A-17). *profiles* are the
+    formats that nobody has confirmed and that are read all the same.
     """
 
     reference: ReferenceRule | None = None
     tolerance_minor: int = 0
+    profiles: tuple[str, ...] = ()
 
 
 _CHECKS: Mapping[str, KidCheck | OcrLevel] = {check.value: check for check in (*KidCheck, *OcrLevel)}
@@ -126,15 +128,21 @@ _LENGTHS_MAX = {OcrLevel.FIXED_LENGTH: 2}
 def payment_rules(stored: Mapping[str, object]) -> PaymentRules:
     """Return the rules that *stored* says: ``{"check": "mod10", "lengths": [13], "tolerance_minor": 100}``.
 
+    The creditor's own bank may have ``"profiles"`` as well; an agreement has them in its settings.
+
     Raises:
         DataError: a name, check, length or tolerance that no agreement can have.
     """
-    if unknown := set(stored) - {"check", "lengths", "tolerance_minor"}:
+    if unknown := set(stored) - {"check", "lengths", "tolerance_minor", "profiles"}:
         raise DataError(f"payment rules have no {', '.join(sorted(unknown))}")
     tolerance = stored.get("tolerance_minor", 0)
     if not isinstance(tolerance, int) or isinstance(tolerance, bool) or tolerance < 0:
         raise DataError(f"tolerance_minor must be a number of minor units, 0 or more: {tolerance!r}")
-    return PaymentRules(_reference_rule(stored.get("check", ""), stored.get("lengths", [])), tolerance)
+    profiles = stored.get("profiles", [])
+    if not isinstance(profiles, list) or not all(isinstance(profile, str) for profile in profiles):
+        raise DataError(f"profiles of payment formats are a list of names: {profiles!r}")
+    rule = _reference_rule(stored.get("check", ""), stored.get("lengths", []))
+    return PaymentRules(rule, tolerance, tuple(profiles))
 
 
 def _reference_rule(name: object, lengths: object) -> ReferenceRule | None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from gateway.domain.exchange import Direction, Finding, Severity
+from gateway.domain.money import format_minor
 from gateway.domain.reasons import said
 from gateway.errors import FileQuarantined, FileRefused
 
@@ -60,6 +61,11 @@ class Audit:
         """Compare a control total the file states with what its rows give."""
         if stated != computed:
             self.block("file.control_total", f"{place}, {what}", str(stated), stated=stated, computed=computed)
+
+    def compare_sum(self, what: str, stated: int, computed: int, currency: str, place: str) -> None:
+        """Compare sums in minor units; they are told as people write them."""
+        if stated != computed:
+            self.compare(what, format_minor(stated, currency), format_minor(computed, currency), place)
 
     def check_reference(self, value: str, place: str) -> None:
         """Block a file with a reference too long to be one: no database indexes it, and nothing is ever cut."""

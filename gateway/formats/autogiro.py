@@ -30,8 +30,7 @@ from gateway.formats.autogiro_layout import (
     RefundRecord,
     SectionStart,
 )
-from gateway.formats.fixed_width import FixedWidthReader, scanner
-from gateway.formats.record import day_of
+from gateway.formats.fixed_width import Days, FixedWidthReader, scanner
 
 CURRENCY = "SEK"
 UNKNOWN_STATUS = "autogiro.unknown_status"
@@ -56,7 +55,7 @@ class AutogiroReader(FixedWidthReader):
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream)
-        self._days: dict[str, date | None] = {}
+        self._days = Days(PaymentRecord, "payment_date")
         self._bankgiro = ""
         self._is_open = self._is_started = False
         self._audit.count(CURRENCY, 0, 0)
@@ -84,7 +83,7 @@ class AutogiroReader(FixedWidthReader):
         if kind == "01":
             self._open(line)
         elif not self._is_open:
-            self._fault("stands outside a file (TK01 to TK09)", value=line)
+            self._fault("wrong.outside", frame="TK01-TK09", value=line)
         elif kind == "09":
             self._compare_end(line)
             self._is_open = False
@@ -96,22 +95,22 @@ class AutogiroReader(FixedWidthReader):
         """Return the line as a record. Tabs behind its last sign are padding; inside they hide where a status stands."""
         line = raw.rstrip(" \t\r\x1a")
         if "\t" in line and not line.startswith("01"):
-            self._fault("holds a tab, so its columns cannot be told", value=line)
+            self._fault("wrong.tab", value=line)
         elif "\t" in raw and "\t" not in line:
             self._audit.warn("file.tab", self._place(), raw)
         return super()._whole(line)
 
     def _open(self, line: str) -> None:
         if self._is_open:
-            self._fault("starts a file (TK01) inside another")
+            self._fault("wrong.comes_again", begin="TK01", end="TK09")
         self._is_open = self._is_started = True
         self._begin()
         start = self._decoded(self.start, line)
         if start and start.content != self.content:
-            self._fault("begins a file of another kind", field="content", value=start.content)
+            self._fault("wrong.other_kind", field="content", value=start.content)
         if start:
             self._bankgiro = _giro(start.bankgiro)
-            created = start.created if isinstance(start, FileStart) else f"{start.written:%Y%m%d}"
+            created = start.created if isinstance(start, FileStart) else line[2:10]
             self.identity = self.identity or f"{self.format}:{created}:{self._bankgiro}"
 
     def _finish(self) -> Iterable[Payment]:
@@ -120,15 +119,6 @@ class AutogiroReader(FixedWidthReader):
         return ()
 
     # --- payments ---
-
-    def _know(self, raw_days: set[str]) -> bool:
-        """Return whether all these dates exist, and remember them. A file has many payments but few days."""
-        for raw in raw_days - self._days.keys():
-            found = day_of(PaymentRecord, "payment_date", raw)
-            if found is None:
-                return False
-            self._days[raw] = found
-        return True
 
     def _count_in(self, kinds: Sequence[str], minors: Sequence[int], accounts: Sequence[str]) -> tuple[int, int]:
         """Take transactions into the books; return the sums in and out."""
@@ -158,7 +148,7 @@ class _SpecificationReader(AutogiroReader):
         found = _columns_of(line)
         assert found, "the record was decoded before"
         columns = [(text,) for text in found.groups()]
-        self._know({columns[1][0]})
+        self._days.know({columns[1][0]})
         return self._made(columns)
 
     def _made(self, columns: Sequence[Sequence[str]]) -> Iterable[Payment]:
@@ -173,14 +163,14 @@ class _SpecificationReader(AutogiroReader):
         posts, days = list(map(not_, whys)), list(map(self._days.__getitem__, raw_days))
         self._count_payments(kinds, minors, posts)
         self._count_in(kinds, minors, giros)
-        keys = _keys(giros, kinds, raw_days, raw_payers, amounts, references)
+        keys, deposits = _keys(giros, kinds, raw_days, raw_payers, amounts, references), self._on_statement(posts)
         if any(whys):
             keys = [key if done else f"{key}:{s}" for key, done, s in zip(keys, posts, statuses, strict=True)]
         return map(_new, repeat(Payment), zip(
             range(first, first + len(minors)), minors, repeat(CURRENCY), map(_DIRECTIONS.__getitem__, kinds),
             repeat(False), map(_STATUS.get, statuses, repeat("INFO")), posts, whys, references, raws, repeat(()),
-            self._booked(days, posts), days, _EMPTY, _payers(raw_payers), giros, _EMPTY, _EMPTY, keys, _EMPTY, _EMPTY,
-            _EMPTY, repeat(None), _EMPTY, _EMPTY, self._on_statement(posts), repeat(None), repeat(0), _EMPTY, _EMPTY,
+            self._booked(days, posts), days, _EMPTY, _payers(raw_payers), giros, deposits, _EMPTY, keys, _EMPTY, _EMPTY,
+            _EMPTY, repeat(None), _EMPTY, _EMPTY, deposits, repeat(None), repeat(0), _EMPTY, _EMPTY,
             _EMPTY,
         ))  # fmt: skip
 
@@ -219,7 +209,7 @@ class AutogiroOldReader(_SpecificationReader):
         self._sums: Counter[str] = Counter()
 
     def _take(self, columns: Sequence[Sequence[str]], count: int) -> Iterable[Payment] | None:  # noqa: ARG002
-        return self._made(columns) if self._is_open and self._know({*columns[1]}) else None
+        return self._made(columns) if self._is_open and self._days.know({*columns[1]}) else None
 
     def _read_record(self, line: str, kind: str) -> Iterable[Payment]:
         if kind in _DIRECTIONS:
@@ -238,12 +228,13 @@ class AutogiroOldReader(_SpecificationReader):
             self._compare("payments (TK82)", end.in_count, self._counts[IN])
             self._compare("payments out (TK32)", end.out_count, self._counts[OUT])
         if end and not self._is_damaged:  # an unreadable amount was reported where it stands
-            self._compare("sum of TK82", end.in_minor, self._sums[IN])
-            self._compare("sum of TK32", end.out_minor, self._sums[OUT])
+            self._compare_sum("sum of TK82", end.in_minor, self._sums[IN], CURRENCY)
+            self._compare_sum("sum of TK32", end.out_minor, self._sums[OUT], CURRENCY)
 
 
 _SECTIONS = {"15": IN, "16": OUT, "17": "77"}
 """Record that starts a section to the records in it."""
+_BEGINS = {inside: start for start, inside in _SECTIONS.items()}
 
 
 class AutogiroNewReader(_SpecificationReader):
@@ -261,7 +252,7 @@ class AutogiroNewReader(_SpecificationReader):
         self._empty: Counter[str] = Counter()
 
     def _take(self, columns: Sequence[Sequence[str]], count: int) -> Iterable[Payment] | None:  # noqa: ARG002
-        if not self._section or {*columns[0]} != {self._section_kind} or not self._know({*columns[1]}):
+        if not self._section or {*columns[0]} != {self._section_kind} or not self._days.know({*columns[1]}):
             return None
         return self._made(columns)
 
@@ -271,7 +262,7 @@ class AutogiroNewReader(_SpecificationReader):
         elif kind not in {IN, OUT, "77"}:
             self._audit.warn("file.unknown_record", self._place(), line)
         elif kind != self._section_kind:
-            self._fault("stands outside a section of its kind (TK15, TK16, TK17)", value=line)
+            self._fault("wrong.comes_without", what=f"TK{kind}", other=f"TK{_BEGINS[kind]}", value=line)
         elif kind == "77":
             return self._refund(line)
         else:
@@ -292,7 +283,7 @@ class AutogiroNewReader(_SpecificationReader):
             return
         place = f"line {self._section_line}"
         self._audit.compare("executed payments", section.approved_count, self._count, place)
-        self._audit.compare("sum", section.total_minor, self._total, place)
+        self._audit.compare_sum("sum", section.total_minor, self._total, CURRENCY, place)
 
     def _count_payments(self, kinds: Sequence[str], minors: Sequence[int], executed: Sequence[bool]) -> None:
         count = sum(executed)
@@ -325,12 +316,13 @@ class AutogiroNewReader(_SpecificationReader):
         # Key of the payment that is given back: the refund repeats all that its key is made of.
         taken_back = _keys([giro], [IN], [line[2:10]], [line[15:31]], [line[31:43]], [reference])[0]
         note = self._audit.info if refund.reason in REFUND_REASONS else self._audit.warn
+        deposit = next(iter(self._on_statement([True])))
         note(REFUND_REASONS.get(refund.reason, "autogiro.refund_unknown"), self._place("reason"), refund.reason)
         yield Payment(
             self._audit.transactions, minor, CURRENCY, Direction.DEBIT, is_reversal=True, reference=reference,
             reference_raw=raw, booking_date=day, value_date=refund.refund_date or day, account=giro,
             payer_account=refund.payer_number.strip(" "), key=f"{taken_back}:77{line[69:77]}",
-            reverses_key=taken_back, statement_reference=next(iter(self._on_statement([True]))),
+            reverses_key=taken_back, statement_reference=deposit, bank_reference=deposit,
         )  # fmt: skip
 
     def _compare_end(self, line: str) -> None:
@@ -363,7 +355,8 @@ def _keys(
 ) -> list[str]:
     """Return identities across files, layouts and re-ordered copies: what the order said (payments.md 8).
 
-    A deposit's serial is not in it, since a refund does not repeat it; equal payments are numbered where they are stored.
+    A deposit's serial is not in it, since a refund does not repeat it, but it is the bank's reference of the payment: equal
+    payments are numbered where they are stored, and those of different deposits told apart there.
     """
     facts = zip(giros, kinds, raw_days, raw_payers, amounts, references, strict=True)
     return [f"autogiro:{g}:{k}{d}{p}{a}:{r}" for g, k, d, p, a, r in facts]

@@ -9,10 +9,11 @@ from __future__ import annotations
 from datetime import date
 
 from gateway.formats.fixed_width import END_OF_LINE
-from gateway.formats.record import const, day, filler, number, one_of, pattern, record, text
+from gateway.formats.record import const, day, filler, number, one_of, record, text
+from gateway.formats.record_pattern import pattern
 
 WIDTH = 80
-DAY = "%Y%m%d"
+DAY, NO_DAY = "%Y%m%d", "00000000"
 IN, OUT = "82", "32"
 """TK82 debits the payer for the creditor; TK32 pays out to the payer."""
 SPECIFICATION, REJECTIONS, OLD_REJECTIONS = "BET. SPEC & STOPP TK", "AVVISADE BET UPPDR", "FELLISTA REG.KONTRL"
@@ -37,7 +38,7 @@ class OldFileStart:
     """TK01 of the old layout. *content* is blank in a payment specification."""
 
     record_type: str = const(1, "01")
-    written: date | None = day(3, pattern=DAY)
+    written: date | None = day(3, pattern=DAY, empty=NO_DAY)
     product: str = const(11, "AUTOGIRO")
     sender: str = const(19, "9900")
     content: str = text(23, 40, default="")
@@ -55,7 +56,7 @@ class SectionStart:
 
     record_type: str = one_of(1, 2, "15", "16", "17")
     bank_account: str = text(3, 35, align="right", fill="0")
-    payment_date: date | None = day(38, pattern=DAY, empty="00000000")
+    payment_date: date | None = day(38, pattern=DAY, empty=NO_DAY)
     serial: str = text(46, 5)
     total_minor: int = number(51, 18)
     filler_1: str = filler(69, 3, " ")
@@ -72,7 +73,7 @@ class PaymentRecord:
     """
 
     record_type: str = one_of(1, 2, IN, OUT)
-    payment_date: date | None = day(3, pattern=DAY)
+    payment_date: date | None = day(3, pattern=DAY, empty=NO_DAY)
     period_code: str = text(11, 1, default="0")
     occurrences: str = text(12, 3, default="")
     filler_1: str = filler(15, 1, " ")
@@ -92,7 +93,7 @@ class RefundRecord:
     """
 
     record_type: str = const(1, "77")
-    payment_date: date | None = day(3, pattern=DAY)
+    payment_date: date | None = day(3, pattern=DAY, empty=NO_DAY)
     period_code: str = text(11, 1, default="0")
     occurrences: str = text(12, 3, default="")
     filler_1: str = filler(15, 1, " ")
@@ -100,7 +101,7 @@ class RefundRecord:
     amount_minor: int = number(32, 12)
     bankgiro: str = text(44, 10, align="right", fill="0")
     reference: str = text(54, 16)
-    refund_date: date | None = day(70, pattern=DAY, empty="00000000")
+    refund_date: date | None = day(70, pattern=DAY, empty=NO_DAY)
     reason: str = text(78, 2)
     filler_2: str = filler(80, 1, " ")
 
@@ -110,7 +111,7 @@ class FileEnd:
     """TK09 of the new layout: sections and executed payments of each kind."""
 
     record_type: str = const(1, "09")
-    written: date | None = day(3, pattern=DAY)
+    written: date | None = day(3, pattern=DAY, empty=NO_DAY)
     sender: str = const(11, "9900")
     deposit_count: int = number(15, 6)
     in_count: int = number(21, 12)
@@ -126,7 +127,7 @@ class OldFileEnd:
     """TK09 of the old layout: counts and sums of all payments, the unexecuted ones included."""
 
     record_type: str = const(1, "09")
-    written: date | None = day(3, pattern=DAY)
+    written: date | None = day(3, pattern=DAY, empty=NO_DAY)
     sender: str = const(11, "9900")
     filler_1: str = filler(15, 14, " ")
     out_minor: int = number(29, 12)
@@ -157,7 +158,7 @@ class RejectedEnd:
     """TK09 of a list of rejected payments."""
 
     record_type: str = const(1, "09")
-    written: date | None = day(3, pattern=DAY)
+    written: date | None = day(3, pattern=DAY, empty=NO_DAY)
     sender: str = const(11, "9900")
     out_count: int = number(15, 6)
     out_minor: int = number(21, 12)

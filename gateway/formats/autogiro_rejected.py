@@ -87,7 +87,7 @@ class AutogiroRejectedReader(AutogiroReader):
             self._is_summed = False
             self._audit.warn(COMMENTS[comment], self._place("amount"), amount)
         elif not is_amount:
-            self._fault("must be a whole number of at most 12 digits", field="amount", value=amount)
+            self._fault("wrong.number_width", width=12, field="amount", value=amount)
         return self._made([(text,) for text in found.groups()], [int(amount) if is_amount else 0])
 
     def _made(self, columns: Sequence[Sequence[str]], minors: Sequence[int]) -> Iterable[Payment]:
@@ -124,8 +124,8 @@ class AutogiroRejectedReader(AutogiroReader):
             self._compare("payments (TK82)", end.in_count, self._counts[IN])
             self._compare("payments out (TK32)", end.out_count, self._counts[OUT])
         if end and self._is_summed and not self._is_damaged:  # an unreadable amount was reported where it stands
-            self._compare("sum of TK82", end.in_minor, self._sums[IN])
-            self._compare("sum of TK32", end.out_minor, self._sums[OUT])
+            self._compare_sum("sum of TK82", end.in_minor, self._sums[IN], CURRENCY)
+            self._compare_sum("sum of TK32", end.out_minor, self._sums[OUT], CURRENCY)
 
 
 class AutogiroOldRejectedReader(AutogiroRejectedReader):

@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, BinaryIO
 
 from gateway.domain.exchange import Payment
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError
 from gateway.formats.bgmax_ahead import with_deposits
 from gateway.formats.bgmax_layout import (
@@ -25,7 +26,7 @@ from gateway.formats.bgmax_layout import (
     PaymentRecord,
     SectionStart,
 )
-from gateway.formats.bgmax_payments import Gathered, Section, made
+from gateway.formats.bgmax_payments import Addresses, Gathered, Section, made
 from gateway.formats.fixed_width import FixedWidthReader, scanner
 from gateway.formats.record import decode
 
@@ -37,7 +38,7 @@ MAX_LINES = 1000
 
 _CURRENCY = re.compile("[A-Z]{3}")
 _EXTRAS = frozenset({"22", "23"})
-_PAYER_RECORDS: dict[str, type[Any]] = dict(zip(("26", "27", "28", "29"), (kind for kind, _ in PAYER), strict=True))
+_PAYER_RECORDS: dict[str, type[Any]] = dict(zip(("26", "27", "28", "29"), PAYER, strict=True))
 
 
 class BgMaxReader(FixedWidthReader):
@@ -45,6 +46,7 @@ class BgMaxReader(FixedWidthReader):
 
     format = "bgmax"
     units = scanner(UNIT)
+    may_lack = frozenset({"names", "organisation_number"})
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream)
@@ -53,6 +55,7 @@ class BgMaxReader(FixedWidthReader):
         self._open: Gathered | None = None
         self._counts = dict.fromkeys(("20", "21", "22", "15"), 0)
         self._why_not = ""
+        self._addresses = Addresses()
         self._is_started = self._is_ended = False
 
     def _pieces(self) -> Iterator[str]:
@@ -76,7 +79,10 @@ class BgMaxReader(FixedWidthReader):
         self._counts["22"] += sum(1 for text in columns[5] if text for line in text.split("\n") if line[:2] in _EXTRAS)
         first = self._audit.transactions + 1
         self._audit.transactions += count
-        return made(columns, minors, first, self._section, self._audit, why_not=self._why_not, deduction=deduction)
+        return made(
+            columns, minors, first, self._section, self._audit, known_addresses=self._addresses, why_not=self._why_not,
+            deduction=deduction,
+        )  # fmt: skip
 
     # --- the thorough path ---
 
@@ -86,9 +92,9 @@ class BgMaxReader(FixedWidthReader):
             return ()
         kind = line[:2]
         if self._is_ended:
-            self._fault("stands after the end of the file (TK70)", value=line)
+            self._fault("wrong.outside", frame="TK01-TK70", value=line)
         elif not self._is_started and kind != "01":
-            self._fault("stands before the start of the file (TK01)", value=line)
+            self._fault("wrong.outside", frame="TK01-TK70", value=line)
             self._is_started = True
         elif kind in {"20", "21"}:
             return self._start_payment(line, PaymentRecord if kind == "20" else DeductionRecord)
@@ -105,7 +111,7 @@ class BgMaxReader(FixedWidthReader):
     def _start(self, line: str) -> None:
         start = self._decoded(FileStart, line)
         if self._is_started:
-            self._fault("starts a file inside another")
+            self._fault("wrong.comes_again", begin="TK01", end="TK70")
         self._is_started = True
         if not start:
             return
@@ -119,13 +125,13 @@ class BgMaxReader(FixedWidthReader):
     def _start_section(self, line: str) -> None:
         start = self._decoded(SectionStart, line)
         if self._section:
-            self._fault("starts a section (TK05) before the end of the last (TK15)")
+            self._fault("wrong.comes_again", begin="TK05", end="TK15")
             self._close_section()
         account = start.bankgiro.strip("0 ") and start.bankgiro.strip(" ").lstrip("0") if start else ""
         account = account or (start.plusgiro.strip(" ").lstrip("0") if start else "")
         currency = start.currency if start else ""
         if start and not _CURRENCY.fullmatch(currency):
-            self._fault("is not a currency", field="currency", value=currency)
+            self._fault("wrong.currency", field="currency", value=currency)
         self._section = Section(account, currency, self._deposit_ahead())
         if self.identity.count(":") == 1:
             self.identity += f":{account}"
@@ -140,7 +146,7 @@ class BgMaxReader(FixedWidthReader):
     def _start_payment(self, line: str, kind: type[PaymentRecord | DeductionRecord]) -> Iterable[Payment]:
         payments = tuple(self._flush())
         if not self._section:
-            self._fault("stands outside a section (TK05)", value=line)
+            self._fault("wrong.outside", frame="TK05-TK15", value=line)
         elif self._decoded(kind, line):
             self._open = Gathered(kind, line)
         else:
@@ -154,7 +160,7 @@ class BgMaxReader(FixedWidthReader):
         pending = self._open
         if not pending:
             if not self._is_damaged:
-                self._fault("belongs to no payment (TK20, TK21)", value=line)
+                self._fault("wrong.comes_without", what=f"TK{kind}", other="TK20/TK21", value=line)
         elif kind in _EXTRAS or kind == "25":
             pending.details.append(line)
         elif _PAYER_RECORDS[kind] in pending.payer:
@@ -162,7 +168,7 @@ class BgMaxReader(FixedWidthReader):
         elif self._decoded(_PAYER_RECORDS[kind], line):
             pending.payer[_PAYER_RECORDS[kind]] = line
         if pending and len(pending.details) > MAX_LINES:
-            self._audit.quarantine("file.invalid", self._place(), reason="has more records than any payment")
+            self._audit.quarantine("file.invalid", self._place(), reason=said("wrong.too_much"))
 
     def _flush(self) -> Iterable[Payment]:
         """Return the payment whose records have all been read, if there is one."""
@@ -177,14 +183,14 @@ class BgMaxReader(FixedWidthReader):
         self._counts["15"] += 1
         end, section = self._decoded(Deposit, line), self._section
         if not section:
-            self._fault("ends a section (TK15) that was not started (TK05)")
+            self._fault("wrong.comes_without", what="TK15", other="TK05")
             return
         if end:
             self._compare("transactions", end.transaction_count, section.count)
             self._compare("currency", end.currency, section.currency)
             if not self._is_damaged:  # an unreadable amount was reported where it stands; the sum cannot agree then
                 stated = -end.total_minor if end.sign == "D" else end.total_minor
-                self._compare("sum", stated, section.credit - section.debit)
+                self._compare_sum("sum", stated, section.credit - section.debit, section.currency)
         self._close_section()
 
     def _close_section(self) -> None:
@@ -197,7 +203,7 @@ class BgMaxReader(FixedWidthReader):
         self._is_ended = True
         end = self._decoded(FileEnd, line)
         if self._section:
-            self._fault("ends the file (TK70) inside a section (TK05)")
+            self._fault("wrong.comes_before", what="TK70", other="TK15")
             self._close_section()
         if end:
             self._compare("payments (TK20)", end.payment_count, self._counts["20"])

@@ -28,7 +28,9 @@ def with_deposits(pieces: Iterable[str], deposits: deque[str]) -> Iterator[str]:
                 waiting.put(text)
                 continue
             end = text.find("\n", mark + 1) + 1 or len(text)
-            deposits.extend(_DEPOSITS.findall("\n" + text[:end]))
+            if text.startswith("15"):
+                deposits.append(text.split("\n", 1)[0])
+            deposits.extend(_DEPOSITS.findall(text, 0, end))
             yield from waiting.take()
             yield text[:end]
             if end < len(text):

@@ -9,32 +9,45 @@ from itertools import repeat
 from typing import ClassVar
 
 from gateway.domain.exchange import Direction, Payment, Reference
+from gateway.domain.money import format_minor
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError
 from gateway.formats.audit import Audit
 from gateway.formats.bgmax_layout import (
     MONEY,
     MONEY_FIELDS,
-    PAYER,
+    NAMES,
+    NUMBER,
     WIDTH,
     DeductionRecord,
     Deposit,
     ExtraReference,
     NegativeExtraReference,
+    PayerAddress,
+    PayerCity,
+    PayerName,
+    PayerNumber,
     PaymentRecord,
 )
-from gateway.formats.record import decode, pattern
+from gateway.formats.record import decode
+from gateway.formats.record_pattern import pattern
 
 DEDUCTIONS = {"0": "full", "1": "partial", "2": "final"}
 _IS_VALID = {"2": "ocr", "4": "ocr"}  # what the bank found; of any other code the bank says that it is no OCR number
+MAX_ADDRESSES = 4096
+"""Addresses kept at once: many payments of a file come from the same payers."""
 NAME_WIDTH = 35
 _NO_SERIAL = "0" * 12
 _EMPTY = repeat("")
 _CREDIT, _DEBIT = Direction.CREDIT, Direction.DEBIT  # reading a member of an Enum is a call
 _new = tuple.__new__  # a named tuple's own constructor is a Python function and takes four times as long
 _COLUMNS: dict[type, re.Pattern[str]] = {
-    kind: re.compile(columns)
-    for kind, columns in ((PaymentRecord, MONEY), (DeductionRecord, pattern(DeductionRecord, *MONEY_FIELDS)), *PAYER)
+    PaymentRecord: re.compile(MONEY),
+    DeductionRecord: re.compile(pattern(DeductionRecord, *MONEY_FIELDS)),
+    PayerName: re.compile(NAMES),
+    PayerNumber: re.compile(NUMBER),
 }
+_ADDRESS = (PayerAddress, PayerCity)
 
 
 class Section:
@@ -75,12 +88,15 @@ class Gathered:
     def columns(self) -> list[tuple[str, ...]]:
         """Return what the fast path would have, for one payment."""
         texts = [*_groups(self.kind, self.line), "".join([f"{line}\n" for line in self.details])]
-        for kind, _ in PAYER:
-            texts += _groups(kind, self.payer[kind]) if kind in self.payer else [""] * _COLUMNS[kind].groups
+        texts += _groups(PayerName, self.payer.get(PayerName, ""))
+        texts.append("".join([f"{self.payer[kind]}\n" for kind in _ADDRESS if kind in self.payer]))
+        texts += _groups(PayerNumber, self.payer.get(PayerNumber, ""))
         return [(text,) for text in texts]
 
 
 def _groups(kind: type, line: str) -> tuple[str, ...]:
+    if not line:
+        return ("",)
     found = _COLUMNS[kind].match(line)
     assert found, "the record was decoded before"
     return found.groups()
@@ -93,14 +109,15 @@ def made(
     section: Section,
     audit: Audit,
     *,
+    known_addresses: Addresses,
     why_not: str,
     deduction: str | None,
 ) -> Iterator[Payment]:
     """Return the payments of *columns* (those of a unit, in order), the first of which has position *first*.
 
-    *deduction* is the code of a TK21: they take money off then. Extra references that cannot be read are findings.
+    *known_addresses* are those that the file has had so far. *deduction* is the code of a TK21: they take money off then. Extra references that cannot be read are findings.
     """
-    payers, raws, _, codes, raw_serials, details, names, numbers = columns
+    payers, raws, _, codes, raw_serials, details, names, addresses, numbers = columns
     serials = _serials(raw_serials)
     values: Sequence[str] = list(map(str.strip, raws, repeat(" ")))
     kinds: Iterable[str] = map(_IS_VALID.get, codes, _EMPTY) if deduction is None else repeat("credit_note")
@@ -108,7 +125,7 @@ def made(
     joined: Iterable[str] = _EMPTY
     if any(details):
         rows = zip(raws, values, kinds, minors, details, range(first, first + len(minors)), strict=False)
-        parts = [_references(audit, *row) for row in rows]
+        parts = [_references(audit, section.currency, *row) for row in rows]
         values, kinds, references, joined = zip(*parts, strict=True)
     is_credit, day = deduction is None, section.day
     return map(_new, repeat(Payment), zip(
@@ -117,12 +134,12 @@ def made(
         repeat(day), _names(names), _bankgiros(payers), repeat(section.account), serials,
         joined, _keys(section, serials, payers, raws, minors), _EMPTY, _EMPTY, _EMPTY, repeat(None), _EMPTY, kinds,
         repeat(section.statement_reference), repeat(None), repeat(0), repeat(DEDUCTIONS.get(deduction or "", "")),
-        _numbers(numbers), _EMPTY,
+        _numbers(numbers), map(known_addresses.__getitem__, addresses) if any(addresses) else _EMPTY,
     ))  # fmt: skip
 
 
 def _references(
-    audit: Audit, raw: str, value: str, kind: str, minor: int, details: str, position: int
+    audit: Audit, currency: str, raw: str, value: str, kind: str, minor: int, details: str, position: int
 ) -> tuple[str, str, tuple[Reference, ...], str]:
     """Return reference, its kind, all references and text; the last two are empty where one reference says it all."""
     if not details:
@@ -130,7 +147,7 @@ def _references(
     lines = details.split("\n")[:-1]
     found = [Reference(raw, value, kind)] if value else []
     more = [_extra(line, audit, position) for line in lines if not line.startswith("25")]
-    found += _divided([reference for reference in more if reference], minor, audit, position)
+    found += _divided([reference for reference in more if reference], minor, currency, audit, position)
     first = found[0] if found else Reference(raw, value, kind)
     parts = [line.ljust(WIDTH)[2:52] for line in lines if line.startswith("25")]
     found += [Reference(part, part.strip(), "text") for part in parts if part.strip()]
@@ -142,7 +159,7 @@ def _extra(line: str, audit: Audit, position: int) -> Reference | None:
     is_negative = line.startswith("23")
     try:
         if "\t" in line:  # the columns behind a tab are not where they should be
-            raise DecodeError("holds a tab")
+            raise DecodeError(said("wrong.tab"))
         kind: type[ExtraReference | NegativeExtraReference] = NegativeExtraReference if is_negative else ExtraReference
         extra = decode(kind, line.ljust(WIDTH)[:WIDTH])
     except DecodeError:
@@ -153,7 +170,7 @@ def _extra(line: str, audit: Audit, position: int) -> Reference | None:
     return Reference(raw, raw.strip(" "), verdict, minor)
 
 
-def _divided(found: list[Reference], minor: int, audit: Audit, position: int) -> list[Reference]:
+def _divided(found: list[Reference], minor: int, currency: str, audit: Audit, position: int) -> list[Reference]:
     """Return *found* with their parts of the payment, if they have any and these add up to it.
 
     Amounts are 0 unless the receiver has extended form registration; they are never added to the payment.
@@ -163,7 +180,8 @@ def _divided(found: list[Reference], minor: int, audit: Audit, position: int) ->
         if total == minor:
             return found
         place = f"transaction {position}, extra references"
-        audit.warn("bgmax.allocation", place, str(total), stated=total, computed=minor)
+        stated, computed = format_minor(total, currency), format_minor(minor, currency)
+        audit.warn("bgmax.allocation", place, stated, stated=stated, computed=computed)
     return [reference._replace(amount_minor=None) for reference in found if reference.value]
 
 
@@ -176,7 +194,7 @@ def _keys(
     """Return identities across files: the serial is unique for two years; without one, what the payment says."""
     start, place = f"{section.key}:", section.statement_reference
     if all(serials):
-        return [start + serial for serial in serials]
+        return map(start.__add__, serials)
     facts = zip(serials, payers, raws, minors, strict=True)
     return [start + (serial or f"{place}:{payer}{raw}{minor}") for serial, payer, raw, minor in facts]
 
@@ -196,10 +214,23 @@ def _serials(column: Sequence[str]) -> Sequence[str]:
 
 def _names(column: Sequence[str]) -> Iterable[str]:
     """Return name and extra name, each of 35 columns, as one text."""
-    names = list(map(str.strip, column))
-    if len(max(names, key=len)) <= NAME_WIDTH and "" not in names:
-        return names
+    names = list(map(str.rstrip, column))
+    if max(map(len, names)) <= NAME_WIDTH:
+        return map(str.lstrip, names)
     return [f"{text[:NAME_WIDTH].strip()} {text[NAME_WIDTH:].strip()}".strip() for text in column]
+
+
+class Addresses(dict[str, str]):
+    """The lines of addresses by what they are written as: TK27 and TK28, line by line, or nothing."""
+
+    def __missing__(self, text: str) -> str:
+        street, _, city = f"\n{text}".partition("\n28")
+        town = f"{street[38:47].strip()} {city[:35].strip()}".strip()
+        country = city[35:70].strip() or city[70:72].strip()
+        if len(self) >= MAX_ADDRESSES:
+            self.clear()
+        self[text] = told = "\n".join(filter(None, (street[3:38].strip(), town, country)))
+        return told
 
 
 def _numbers(column: Sequence[str]) -> Iterable[str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from gateway.domain.exchange import Finding, Payment
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError
 from gateway.formats.audit import Audit
 from gateway.formats.camt_amounts import Amounts
@@ -81,13 +82,13 @@ class CamtReader:
                 yield from self.transactions_read.ready
                 self.transactions_read.ready.clear()
                 if self._walk.pieces > MAX_PIECES:
-                    reason = "holds more text in one element than any bank sends"
+                    reason = said("wrong.too_much")
                     self.audit.quarantine("file.invalid", self._place(""), reason=reason)
         except DecodeError as error:
             yield from self.transactions_read.ready
             self._stop(error)
         if not self._is_found:
-            reason = f"it is XML, but holds no bank message (its root element is {self._walk.root})"
+            reason = said("kind.no_bank_message", root=self._walk.root)
             self.audit.refuse("file.not_a_payment_file", "line 1", self._walk.root, reason=reason)
         self.audit.close()
 
@@ -96,7 +97,7 @@ class CamtReader:
         if isinstance(error, Doctype):
             self.audit.refuse("file.doctype", place)
         if not self._is_found:
-            self.audit.refuse("file.not_a_payment_file", place, reason=f"it {error.reason}")
+            self.audit.refuse("file.not_a_payment_file", place, reason=said("kind.broken", fault=error.reason))
         if isinstance(error, CutShort):
             self.audit.quarantine("file.truncated", place)
         self.audit.quarantine("file.invalid", place, error.value, reason=error.reason)
@@ -108,7 +109,7 @@ class CamtReader:
         known = MESSAGES.get(element)
         if not known:
             name = namespace.rpartition(":")[2] or element
-            reason = f"it is {name} ({element}), which this version does not read"
+            reason = said("kind.not_read", name=f"{name} ({element})")
             self.audit.refuse("file.not_a_payment_file", self._place(element), name, reason=reason)
         message, version = known[0], ""
         stated = _NAMESPACE.fullmatch(namespace)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from gateway.domain.money import exponent, parse_minor
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError
 from gateway.formats.audit import Audit
 
@@ -37,13 +38,13 @@ class Amounts:
         number = text.strip()
         if number.isascii() and number.isdecimal() and len(number) <= MAX_CHARACTERS:
             return int(number)
-        self._audit.block("file.invalid", self._place(path), text, reason="is not a count")
+        self._audit.block("file.invalid", self._place(path), text, reason=said("wrong.not_whole"))
         return None
 
     def _thorough(self, text: str, currency: str, path: str) -> int | None:
         if currency not in self._has_cents:
             if not _CURRENCY.fullmatch(currency):
-                reason = "is not a currency"
+                reason = said("wrong.currency")
                 self._audit.block("file.invalid", self._place(f"{path}/@Ccy"), currency, reason=reason)
                 return None
             self._has_cents[currency] = exponent(currency) == 2
@@ -53,6 +54,6 @@ class Amounts:
             self._audit.block("file.invalid", self._place(path), text, reason=error.reason)
             return None
         if minor < 0 or text.startswith("-"):
-            self._audit.block("file.invalid", self._place(path), text, reason="is not an amount without sign")
+            self._audit.block("file.invalid", self._place(path), text, reason=said("wrong.no_sign"))
             return None
         return minor

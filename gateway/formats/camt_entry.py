@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import date
 
 from gateway.domain.exchange import Payment, Reference
+from gateway.domain.money import format_minor
+from gateway.domain.reasons import said
 from gateway.formats.audit import Audit
 from gateway.formats.camt_amounts import Amounts
 from gateway.formats.camt_parts import (
@@ -92,7 +94,7 @@ class Transactions:
         elif len(entry.waiting) < MAX_WAITING:
             entry.waiting.append(values)
         else:
-            reason = "has transactions before its amount, direction and status"
+            reason = said("wrong.head_late")
             self._audit.quarantine("file.invalid", self._place("Ntry"), reason=reason)
 
     def _read_money(self, entry: Entry, values: Values) -> None:
@@ -145,7 +147,9 @@ class Transactions:
     def _direction(self, text: str, path: str) -> bool:
         is_credit = IS_CREDIT.get(text.strip())
         if is_credit is None:
-            self._audit.block("file.invalid", self._place(path), text, reason="must be CRDT or DBIT")
+            self._audit.block(
+                "file.invalid", self._place(path), text, reason=said("wrong.not_one_of", choices=", ".join(IS_CREDIT))
+            )
         return is_credit is not False
 
     def _settle(self, entry: Entry, values: Values) -> None:
@@ -214,7 +218,7 @@ class Transactions:
             return None
         day = local_day(raw)
         if day is None:
-            self._audit.block("file.invalid", self._place(path), raw, reason="is not a date")
+            self._audit.block("file.invalid", self._place(path), raw, reason=said("wrong.not_a_day"))
         return day
 
     def close(self, entry: Entry) -> None:
@@ -234,7 +238,7 @@ class Transactions:
         elif entry.held:
             self._give_up(entry, entry.held)
         elif entry.is_summable:
-            self._audit.compare("sum of its transactions", signed, entry.sum, self._place("Ntry/Amt"))
+            self._audit.compare_sum("sum of its transactions", signed, entry.sum, money[1], self._place("Ntry/Amt"))
         self.count_account(entry.booking.account, max(entry.count, 1))
 
     def close_batch(self, entry: Entry, values: Values) -> None:
@@ -252,7 +256,9 @@ class Transactions:
             text, currency = values["total"]
             minor = self._amounts.minor(text, currency, f"{path}/TtlAmt")
             if minor is not None and entry.is_batch_whole and entry.batch_sums.keys() == {currency}:
-                self._audit.compare("sum", minor, abs(entry.batch_sums[currency]), self._place(f"{path}/TtlAmt"))
+                self._audit.compare_sum(
+                    "sum", minor, abs(entry.batch_sums[currency]), currency, self._place(f"{path}/TtlAmt")
+                )
 
     # --- the payment ---
 
@@ -310,7 +316,8 @@ class Transactions:
             return False
         if is_whole and is_said:
             place = f"transaction {position}, Strd/RfrdDocAmt"
-            self._audit.warn("camt.allocation", place, str(total), stated=total, computed=money[0])
+            stated, computed = format_minor(total, money[1]), format_minor(money[0], money[1])
+            self._audit.warn("camt.allocation", place, stated, stated=stated, computed=computed)
         references[:] = [Reference(raw, value, kind) for raw, value, kind, _ in references]
         return is_said
 

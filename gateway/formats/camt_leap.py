@@ -318,11 +318,12 @@ class Leaps:
 
 def _first(kept: list[T], text: str, position: int) -> tuple[T, re.Match[str]] | None:
     """Return the shape that fits at *position*, and move it to the front: payments of one kind come in runs."""
-    for index, shape in enumerate(kept):
+    for shape in kept:
         found = shape.match(text, position)
         if found:
-            if index:
-                kept.insert(0, kept.pop(index))
+            if shape is not kept[0]:
+                kept.remove(shape)
+                kept.insert(0, shape)
             return shape, found
     return None
 

@@ -51,7 +51,7 @@ def address(parts: Sequence[str], lines: Sequence[str]) -> str:
     """
     street, building, postcode, town, country = parts
     first = f"{street} {building}" if building else street
-    text = f"{first}\n{postcode} {town}\n{country}"
+    text = f"{first}\n{postcode} {town}\n{country}" if country else f"{first}\n{postcode} {town}"
     if not lines and text == text.strip() and "\n\n" not in text and " \n" not in text and "\n " not in text:
         return text
     found = (first, f"{postcode} {town}", country)

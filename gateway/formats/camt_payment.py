@@ -148,24 +148,26 @@ class Payments:
         is_credit: bool,
     ) -> Payment:
         """Return the payment that a match of *row* is."""
-        _, own, end_to_end, name, other, account, raw, payer_id = found.group(*row.fields)
+        (
+            fields, currency, _, is_return, code, proprietary, issuer, usual_kind, has_texts, texts, additional,
+            return_reason, where, where_lines, _,
+        ) = row  # fmt: skip
+        _, own, end_to_end, name, other, account, raw, payer_id = found.group(*fields)
         if account and not account.isdecimal():
             account = account_number(account)
         value = raw.strip()
-        kind = row.kind if value else ""
+        kind = usual_kind if value else ""
         if value[:2] == "RF":
-            kind = reference_kind(value, row.code, row.proprietary, row.issuer)
-        if row.has_texts:
-            parts = [found[group] for group in row.texts]
+            kind = reference_kind(value, code, proprietary, issuer)
+        if has_texts:
+            parts = [found[group] for group in texts]
             only = (Reference(raw, value, kind),) if value else ()
-            text = found[row.additional].strip() or row.return_reason
+            text = found[additional].strip() or return_reason
             says: tuple[str, str, str, tuple[Reference, ...], str] = told(only, parts, text, is_divided=False)
         else:
             says = raw if value else "", value, kind, (), ""
-        where = ""
-        if row.address:
-            where = address(found.group(*row.address), [found[group] for group in row.address_lines])
+        told_address = address(found.group(*where), [found[group] for group in where_lines]) if where else ""
         return self.make(
-            booking, position, minor, row.currency, own.strip(), end_to_end,
-            ((name or other).strip(), account, payer_id.strip(), where), says, order_date, is_credit, row.is_return,
+            booking, position, minor, currency, own.strip(), end_to_end,
+            ((name or other).strip(), account, payer_id.strip(), told_address), says, order_date, is_credit, is_return,
         )  # fmt: skip

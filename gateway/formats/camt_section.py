@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gateway.domain.money import format_minor
 from gateway.formats.audit import Audit
 from gateway.formats.camt_amounts import Amounts
 from gateway.formats.camt_parts import account_number
@@ -96,6 +97,7 @@ class Section:
         self._sum(stated.get("credit_sum"), sums[True], f"{part}, TtlCdtNtries/Sum")
         self._sum(stated.get("debit_sum"), sums[False], f"{part}, TtlDbtNtries/Sum")
         self._sum(stated.get("net"), abs(net), f"{part}, TtlNtries/TtlNetNtry")
+        self._direction(stated.get("net_direction", "").strip(), net, f"{part}, TtlNtries/TtlNetNtry/CdtDbtInd")
 
     def _count(self, stated: str | None, computed: int, path: str) -> None:
         if stated is not None:
@@ -109,13 +111,20 @@ class Section:
             currency = next(iter(self._currencies), self._values.get("currency", "").strip() or "EUR")
             minor = self._amounts.minor(text, currency, path)
             if minor is not None:
-                self._audit.compare("sum", minor, computed, self._place(path))
+                self._audit.compare_sum("sum", minor, computed, currency, self._place(path))
+
+    def _direction(self, stated: str, net: int, path: str) -> None:
+        """Compare on which side the net total lies; of zero, banks say either."""
+        if stated and net:
+            self._audit.compare("direction", stated, "CRDT" if net > 0 else "DBIT", self._place(path))
 
     def _compare_balances(self, place: str) -> None:
         """Warn only: the examples that three banks publish fail the equation."""
         opening, closing = self._balances.get("opening"), self._balances.get("closing")
         if opening is not None and closing is not None and opening + self._booked != closing:
-            self._audit.warn("camt.balance", place, str(closing), stated=closing, computed=opening + self._booked)
+            currency = next(iter(self._currencies), "") or self._values.get("currency", "").strip()
+            stated, computed = format_minor(closing, currency), format_minor(opening + self._booked, currency)
+            self._audit.warn("camt.balance", place, stated, stated=stated, computed=computed)
 
 
 def is_paged(values: Values) -> bool:

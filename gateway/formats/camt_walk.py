@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError
 from gateway.formats.camt_leap import LEAPT, Leaps
 from gateway.formats.camt_paths import Node, Values, nodes_of, prefix_of
@@ -22,7 +23,6 @@ MAX_REPEATED = 10_000
 CHUNK_BYTES = 1 << 18
 """Read at once. What stands across the border of two chunks goes to the parser, so that a larger chunk is faster."""
 
-_TOO_OFTEN = f"repeats a text or a part of a transaction more than {MAX_REPEATED} times"
 _END = re.compile(r"</(?:[A-Za-z_][\w.-]*:)?(?:TxDtls|Ntry)>", re.ASCII)
 _DECLARATION = re.compile(rb"<\?xml\s[^>]*\?>")
 _CODECS = {"": "utf-8", "utf-8": "utf-8", "us-ascii": "ascii", "iso-8859-1": "latin-1"}
@@ -161,7 +161,7 @@ class Walk:
 
     def _check(self, depth: int) -> None:
         if depth > MAX_DEPTH:
-            raise TooDeep(f"nests deeper than {MAX_DEPTH} elements", line=self._parser.CurrentLineNumber)
+            raise TooDeep(said("wrong.nested_too_deep"), line=self._parser.CurrentLineNumber)
 
     def _follow(self, element: str, namespace: str) -> None:  # noqa: C901, PLR0915 - closures are a third faster
         """Install the handlers that walk the tree of *element*, whose start tag was just read."""
@@ -204,7 +204,7 @@ class Walk:
                     texts = values.setdefault(key, [])
                     texts.append(text)
                     if len(texts) > MAX_REPEATED:
-                        raise DecodeError(_TOO_OFTEN, line=parser.CurrentLineNumber)
+                        raise DecodeError(said("wrong.too_much"), line=parser.CurrentLineNumber)
                 else:
                     values[key] = (text, currency) if node.has_currency else text
             elif node.is_group:
@@ -221,7 +221,7 @@ class Walk:
                     parts = values.setdefault(node.into, [])
                     parts.append(part)
                     if len(parts) > MAX_REPEATED:
-                        raise DecodeError(_TOO_OFTEN, line=parser.CurrentLineNumber)
+                        raise DecodeError(said("wrong.too_much"), line=parser.CurrentLineNumber)
             node = nodes.pop()
 
         def skip(name: str) -> None:

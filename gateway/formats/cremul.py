@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from gateway.domain.exchange import Direction, Finding, Payment, Reference
 from gateway.domain.money import exponent
+from gateway.domain.reasons import said
 from gateway.formats.audit import Audit
 from gateway.formats.camt_parts import account_number
 from gateway.formats.cremul_line import (
@@ -126,8 +127,8 @@ class CremulReader:
         if not self._envelope.is_complete:
             self._audit.block("file.truncated", self._segments.place())
         elif not self._is_found and not self._audit.is_blocked:
-            names = ", ".join(sorted(self._others)) or "no message"
-            reason = f"it is EDIFACT with {names}, without any {MESSAGE} message"
+            names = ", ".join(sorted(self._others))
+            reason = said("kind.other_messages", messages=names) if names else said("kind.no_messages")
             self._audit.refuse("file.not_a_payment_file", "UNH", names, reason=reason)
         self._audit.close()
 
@@ -196,7 +197,7 @@ class CremulReader:
             self._read_envelope(tag, segment)
         elif not self._envelope.is_message_open:
             if tag != "UNE":
-                self._fault(tag, "stands outside a message")
+                self._fault(tag, "wrong.outside", frame="UNH-UNT")
         elif self._message == MESSAGE:
             if tag in _CONTEXTS:
                 self._set_context(tag)
@@ -280,7 +281,7 @@ class CremulReader:
             return None
         day = day_of(raw[:8]) if form in _DATE_FORMATS and (form != "102" or len(raw) == 8) else None
         if not day:
-            self._fault("DTM", "is not a date", f"{raw}:{form}")
+            self._fault("DTM", "wrong.no_such_day", f"{raw}:{form}")
         return day
 
     def _read_category(self, segment: Segment) -> None:
@@ -352,7 +353,7 @@ class CremulReader:
         line = self._line
         level = self._transaction or (None if not line or line.is_open else line)
         if level and self._segments.start - level.start > MAX_CHARACTERS:
-            reason = "holds more text or references in one transaction than any bank sends"
+            reason = said("wrong.too_much")
             self._audit.quarantine("file.invalid", self._segments.place(), reason=reason)
 
     # --- lines and transactions ---
@@ -367,7 +368,7 @@ class CremulReader:
     def _begin_transaction(self, _: Segment) -> None:
         self._close_transaction(is_last=False)
         if not self._line:
-            self._fault("SEQ", "stands outside a line")
+            self._fault("SEQ", "wrong.comes_without", what="SEQ", other="LIN")
             return
         if not self._line.is_open:
             self._open_line(self._line)
@@ -391,8 +392,8 @@ class CremulReader:
             self._books.close_line(self._line)
         self._line = None
 
-    def _fault(self, field: str, reason: str, value: str = "") -> None:
-        self._audit.block("file.invalid", self._segments.place(field), value, reason=reason)
+    def _fault(self, field: str, code: str, value: str = "", **values: object) -> None:
+        self._audit.block("file.invalid", self._segments.place(field), value, reason=said(code, **values))
 
 
 def _address(street: str, city: str, postcode: str) -> str:

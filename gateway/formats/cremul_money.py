@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from gateway.domain.exchange import Direction, Payment, Reference
 from gateway.domain.money import format_minor, parse_minor
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError
 from gateway.formats.audit import Audit, Ordinals
 from gateway.formats.cremul_line import (
@@ -86,9 +87,9 @@ class Books:
         """Return the amount of a MOA segment; *currency* where it names none. What cannot be read blocks the file."""
         text, currency = component(segment, 1, 1), component(segment, 1, 2) or currency
         place = f"MOA {component(segment, 1)}"
-        reason = "is not an amount without sign"
+        reason: str = said("wrong.no_sign")
         if not _CURRENCY.fullmatch(currency):
-            text, reason = currency, "is not a currency"
+            text, reason = currency, said("wrong.currency")
         elif _AMOUNT.fullmatch(text):
             try:
                 return parse_minor(text.replace(",", "."), currency), currency
@@ -101,7 +102,7 @@ class Books:
         """Keep an amount by its qualifier; False when it cannot be read."""
         qualifier, found = component(segment, 1), self._money(segment, currency)
         if found and money.setdefault(qualifier, found) != found:
-            reason = "states two amounts of one kind"
+            reason = said("wrong.two_amounts")
             self._audit.block(
                 "file.invalid", self._segments.place(f"MOA {qualifier}"), component(segment, 1, 1), reason=reason
             )
@@ -148,7 +149,7 @@ class Books:
         line.open(message_status)
         line.why_not = "file.test" if is_test else "" if line.status == "BOOK" else "payment.not_booked"
         if line.minor is None and not line.is_unreadable:
-            reason = "has no amount (MOA 60, 346, 349 or 362)"
+            reason = said("wrong.comes_without", what="LIN", other="MOA 60/346/349/362")
             self._audit.block("file.invalid", self._place(line), reason=reason)
         if line.bank_reference:
             state = "" if line.status == "BOOK" else f"{line.status}:"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from typing import BinaryIO, NamedTuple
 
 from gateway.domain.exchange import Finding, PaymentStream, Severity
+from gateway.domain.reasons import said
 from gateway.errors import FileRefused
 from gateway.formats.autogiro import AutogiroNewReader, AutogiroOldReader
 from gateway.formats.autogiro_layout import OLD_REJECTIONS, REJECTIONS, SPECIFICATION
@@ -23,30 +24,27 @@ from gateway.formats.ocr_giro import OcrGiroReader
 from gateway.formats.total_in import PROFILE as TOTAL_IN
 from gateway.formats.total_in import TotalInReader
 
+TITLE = "Total IN (Nordea)"
 HEAD_BYTES = 1 << 16
 """How much of a file `detect` wants to see. The root element of a camt file stands within its first kilobyte."""
 
 _BLANKS = b" \t\r\n"
 _BINARY = (
-    (b"%PDF", "pdf", "it is a PDF document, not the payment file itself"),
-    (b"PK\x03\x04", "zip", "it is a zip archive; unpack it and send the payment file inside"),
-    (b"PK\x05\x06", "zip", "it is an empty zip archive"),
-    (b"\x1f\x8b", "gzip", "it is a gzip archive; unpack it and send the payment file inside"),
-    (b"\xd0\xcf\x11\xe0", "office", "it is an old Office document, not a payment file"),
-    (b"\x89PNG", "image", "it is an image"),
-    (b"\xff\xd8\xff", "image", "it is an image"),
-    (b"{", "json", "it is JSON, not a payment file of a bank"),
+    (b"%PDF", "pdf", "kind.pdf"),
+    (b"PK\x03\x04", "zip", "kind.zip"),
+    (b"PK\x05\x06", "zip", "kind.zip_empty"),
+    (b"\x1f\x8b", "gzip", "kind.gzip"),
+    (b"\xd0\xcf\x11\xe0", "office", "kind.office"),
+    (b"\x89PNG", "image", "kind.image"),
+    (b"\xff\xd8\xff", "image", "kind.image"),
+    (b"{", "json", "kind.json"),
 )
 _FIXED = (
-    (
-        re.compile(rb"01AUTOGIRO|01\d{8}AUTOGIRO9900"),
-        "autogiro",
-        "it is an Autogiro file of Bankgirot without payments",
-    ),
-    (re.compile(rb"01\d{8}AUTOGIRO"), "autogiro", "it is an Autogiro file as sent to Bankgirot, not its answer"),
-    (re.compile(rb"00TOTALIN"), "total_in", "the format Total IN (Nordea) is read only under the profile " + TOTAL_IN),
-    (re.compile(rb":20:|\{1:F01"), "mt940", "it is a SWIFT MT statement, which this version does not read"),
-    (re.compile(rb"#FLAGGA"), "sie", "it is a SIE file of an accounting system, not a payment file"),
+    (re.compile(rb"01AUTOGIRO|01\d{8}AUTOGIRO9900"), "autogiro", "kind.autogiro"),
+    (re.compile(rb"01\d{8}AUTOGIRO"), "autogiro", "kind.autogiro_sent"),
+    (re.compile(rb"00TOTALIN"), "total_in", "kind.unverified"),
+    (re.compile(rb":20:|\{1:F01"), "mt940", "kind.mt940"),
+    (re.compile(rb"#FLAGGA"), "sie", "kind.sie"),
 )
 _READ = (
     (re.compile(rb"01BGMAX"), "bgmax"),
@@ -54,7 +52,7 @@ _READ = (
     (re.compile(rb"01AUTOGIRO[^\r\n]{0,60}" + re.escape(REJECTIONS.encode())), "autogiro_rejected"),
     (re.compile(rb"01\d{8}AUTOGIRO9900[ \t]{20}"), "autogiro_old"),
     (re.compile(rb"01\d{8}AUTOGIRO9900" + re.escape(OLD_REJECTIONS.encode())), "autogiro_rejected_old"),
-    (re.compile(rb"0\d{10}[^\r\n]{12,79} *[\r\n]*(?:[35S][\d ]{14}\d{12}|9\d{34})"), "ktl"),
+    (re.compile(rb"0\d{10}[^\r\n]{12,79} *[\r\n]*(?:[35S][\d ]{14}(?:\d{6}| {6}){2}|9\d{34})"), "ktl"),
 )
 """How files begin that have a reader of their own name. KTL has no name in it: row 0 and the figures of the row behind it."""
 
@@ -64,13 +62,13 @@ _PROLOG = re.compile(rb"<\?.*?\?>|<!--.*?-->", re.DOTALL)
 _NAMESPACE = re.compile(rb"xmlns(?::[\w.-]+)?\s*=\s*[\"']([^\"']*)[\"']")
 _MESSAGE = re.compile(r"[a-z]{4}\.\d{3}\.\d{3}\.\d{2}")
 _NOT_PAYMENTS = {
-    "Invoice": ("ubl", "it is an electronic invoice (UBL), not a payment file"),
-    "CreditNote": ("ubl", "it is an electronic credit note (UBL), not a payment file"),
-    "Reminder": ("ubl", "it is an electronic reminder (UBL), not a payment file"),
-    "AuditFile": ("saft", "it is a SAF-T file of an accounting system, not a payment file"),
-    "Finvoice": ("finvoice", "it is an electronic invoice (Finvoice), not a payment file"),
-    "Sie": ("sie", "it is a SIE file of an accounting system, not a payment file"),
-    "SieEntry": ("sie", "it is a SIE file of an accounting system, not a payment file"),
+    "Invoice": ("ubl", "kind.invoice", "UBL"),
+    "CreditNote": ("ubl", "kind.credit_note", "UBL"),
+    "Reminder": ("ubl", "kind.reminder", "UBL"),
+    "AuditFile": ("saft", "kind.saft", ""),
+    "Finvoice": ("finvoice", "kind.invoice", "Finvoice"),
+    "Sie": ("sie", "kind.sie", ""),
+    "SieEntry": ("sie", "kind.sie", ""),
 }
 _EDIFACT = re.compile(rb"UNA|UNB[^A-Za-z0-9]")
 _EDIFACT_MESSAGE = re.compile(rb"UNH([^A-Za-z0-9])[^A-Z]*?\1([A-Z]{6})[^A-Za-z0-9]")
@@ -99,7 +97,7 @@ def detect(head: bytes) -> Detected:
     """
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip(_BLANKS)
     if not start:
-        return Detected(None, "it is empty")
+        return Detected(None, said("kind.empty"))
     if start[:8] == b"NY000010":
         return _transmission(start)
     told = _by_beginning(start)
@@ -109,19 +107,19 @@ def detect(head: bytes) -> Detected:
         return _xml(start) if start[:1] == b"<" else _interchange(start)
     if head[:2] in {b"\xff\xfe", b"\xfe\xff"} or head[:4] in {b"<\x00?\x00", b"\x00<\x00?"}:
         return Detected("camt", name="xml")  # UTF-16: the parser reads it and says what it is
-    return Detected(None, "its beginning is that of no format we know")
+    return Detected(None, said("kind.unknown"))
 
 
 def _by_beginning(start: bytes) -> Detected | None:
     for pattern, name in _READ:
         if pattern.match(start):
             return Detected(name, name=name)
-    for magic, name, reason in _BINARY:
+    for magic, name, code in _BINARY:
         if start.startswith(magic):
-            return Detected(None, reason, name)
-    for pattern, name, reason in _FIXED:
+            return Detected(None, said(code), name)
+    for pattern, name, code in _FIXED:
         if pattern.match(start):
-            return Detected(None, reason, name)
+            return Detected(None, said(code, format=TITLE, profile=TOTAL_IN), name)
     return None
 
 
@@ -129,9 +127,9 @@ def _transmission(start: bytes) -> Detected:
     """Tell OCR giro from the other services that share its envelope, where the whole envelope is in view."""
     services = set(_NY_ASSIGNMENT.findall(start))
     if services and b"09" not in services and _NY_END.search(start):
-        names = " and ".join(sorted(_NY_SERVICES.get(service, f"service {service.decode()}") for service in services))
+        names = ", ".join(sorted(_NY_SERVICES.get(service, service.decode()) for service in services))
         name = "avtalegiro" if services == {b"21"} else "nets"
-        return Detected(None, f"it is a transmission of {names}, without any OCR giro assignment (service 09)", name)
+        return Detected(None, said("kind.other_services", services=names), name)
     return Detected("ocr_giro", name="ocr_giro")
 
 
@@ -140,27 +138,26 @@ def _interchange(start: bytes) -> Detected:
     text = start.replace(b"\r", b"").replace(b"\n", b"")
     messages = {found[1].decode() for found in _EDIFACT_MESSAGE.findall(text)}
     if messages and "CREMUL" not in messages and _EDIFACT_END.search(text):
-        names = " and ".join(sorted(messages))
-        return Detected(None, f"it is EDIFACT with {names}, without any CREMUL message", "edifact")
+        return Detected(None, said("kind.other_messages", messages=", ".join(sorted(messages))), "edifact")
     return Detected("cremul", name="cremul")
 
 
 def _xml(start: bytes) -> Detected:
     if _HTML.search(start[:1024]):
-        return Detected(None, "it is a web page, most likely an error page of the bank's portal", "html")
+        return Detected(None, said("kind.html"), "html")
     body = _PROLOG.sub(b"", start)
     root = _ROOT.search(body)
     if not root:
         return Detected("camt", name="xml")  # the parser says what is wrong: a document type, a cut, an odd prolog
     name = root[2].decode("latin-1")
     if name in _NOT_PAYMENTS:
-        kind, reason = _NOT_PAYMENTS[name]
-        return Detected(None, reason, kind)
+        kind, code, title = _NOT_PAYMENTS[name]
+        return Detected(None, said(code, format=title), kind)
     stated = _NAMESPACE.findall(root[3] or b"")
     messages = [found[0] for item in stated if (found := _MESSAGE.search(item.decode("latin-1")))]
     others = [message for message in messages if not message.startswith(("camt.053", "camt.054", "head."))]
     if name == "Document" and others:
-        return Detected(None, f"it is {others[0]}, which this version does not read", others[0])
+        return Detected(None, said("kind.not_read", name=others[0]), others[0])
     return Detected("camt", name="camt")
 
 
@@ -202,7 +199,7 @@ _READERS: dict[str, Callable[[BinaryIO], PaymentStream]] = {
     "ktl": KtlReader,
 }
 _UNVERIFIED: dict[str, tuple[str, str, Callable[[BinaryIO], PaymentStream]]] = {
-    "total_in": (TOTAL_IN, "Total IN (Nordea)", TotalInReader)
+    "total_in": (TOTAL_IN, TITLE, TotalInReader)
 }
 """What `detect` recognises to the profile that must be named for it, its title and its reader."""
 

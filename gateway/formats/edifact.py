@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import BinaryIO, NamedTuple
 
+from gateway.domain.reasons import said
 from gateway.formats.audit import Audit
 
 CHUNK_BYTES = 1 << 18
@@ -81,7 +82,7 @@ class Segments:
             if len(tail) - cut > MAX_SEGMENT:
                 self.start = self._origin + cut
                 self._audit.quarantine(
-                    "file.invalid", self.place(), tail[cut : cut + 80], reason="a segment has no end"
+                    "file.invalid", self.place(), tail[cut : cut + 80], reason=said("wrong.never_ends")
                 )
             if cut:
                 piece, tail = tail[:cut], tail[cut:]
@@ -104,7 +105,7 @@ class Segments:
             return None, end + 1
         self.number += 1
         if not self.is_plain and (found := _CONTROL.search(text)):
-            self._audit.block("file.invalid", self.place(), repr(found[0]), reason="holds a control character")
+            self._audit.block("file.invalid", self.place(), repr(found[0]), reason=said("wrong.control_character"))
             text = _CONTROL.sub(" ", text)
         return self._parsed(text), end + 1
 
@@ -151,16 +152,18 @@ class Segments:
         """Take the service characters from where they are used, for what UNA says is not always so; return UNB's place."""
         found = _HEAD.match(head)
         if not found:
-            self._audit.quarantine("file.invalid", "segment 1", head[:80], reason="does not begin with UNA and UNB")
+            self._audit.quarantine("file.invalid", "segment 1", head[:80], reason=said("wrong.not_interchange"))
         component, element, advice = found["component"], found["element"], found["advice"]
         first = re.compile(rf"([^\w\s])[ \t]*UN[HGZ]{re.escape(element)}").search(head, found.end())
         if not first:
             code = "file.truncated" if len(head) < CHUNK_BYTES // 2 else "file.invalid"
-            self._audit.quarantine(code, "segment 1", head[:80], reason="has no message behind its UNB segment")
+            self._audit.quarantine(
+                code, "segment 1", head[:80], reason=said("wrong.comes_without", what="UNB", other="UNH")
+            )
         release = advice[3].strip() if advice and len(advice) == _ADVICE_LENGTH else Service().release
         self.service = Service(component, element, release, first[1])
         if len({*self.service}) < len(self.service):
-            self._audit.quarantine("file.invalid", "segment 1", head[:20], reason="uses one character for two purposes")
+            self._audit.quarantine("file.invalid", "segment 1", head[:20], reason=said("wrong.service_characters"))
         if advice is not None and (advice[:2], advice[5:]) != (component + element, first[1]):
             self._audit.warn("edifact.service_characters", "UNA", advice)
         return found.start("element") - len("UNB")

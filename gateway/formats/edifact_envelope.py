@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gateway.domain.reasons import said
 from gateway.formats.audit import Audit, Ordinals
 from gateway.formats.edifact import Segment, component
 
@@ -34,13 +35,13 @@ class Envelope:
     def begin(self, segment: Segment) -> None:
         """Take UNB."""
         if self.is_open:
-            self._fault("UNB", "begins an interchange inside another")
+            self._fault("UNB", "wrong.comes_again", begin="UNB", end="UNZ")
         self.is_open, self._messages, self._groups = True, 0, 0
         self._reference = component(segment, 5)
         stamp = f"{component(segment, 4)}:{component(segment, 4, 1)}"
         identity = f"edifact:{component(segment, 2)}:{self._reference}:{stamp}"
         if self._seen(identity) > 1:
-            self._fault("UNB", "holds the same interchange twice", self._reference)
+            self._fault("UNB", "wrong.stands_twice", self._reference)
         self.identity = self.identity or identity
         self.is_test = component(segment, _TEST_INDICATOR) == "1"
         if self.is_test:
@@ -52,8 +53,10 @@ class Envelope:
 
     def begin_message(self, segment: Segment, number: int) -> str:
         """Take UNH, the segment *number*, and return the type of the message."""
-        if not self.is_open or self.is_message_open:
-            self._fault("UNH", "begins a message outside an interchange or inside another message")
+        if not self.is_open:
+            self._fault("UNH", "wrong.outside", frame="UNB-UNZ")
+        if self.is_message_open:
+            self._fault("UNH", "wrong.comes_again", begin="UNH", end="UNT")
         self.is_message_open = True
         self._messages += 1
         self._begun, self._message_reference = number, component(segment, 1)
@@ -66,7 +69,7 @@ class Envelope:
         that is when the amounts and the number of its lines have been compared (payments.md 4.1).
         """
         if not self.is_message_open:
-            self._fault("UNT", "ends a message that has not begun")
+            self._fault("UNT", "wrong.comes_without", what="UNT", other="UNH")
             return
         self.is_message_open = False
         stated, computed = _count(component(segment, 1)), number - self._begun + 1
@@ -82,16 +85,18 @@ class Envelope:
 
     def end(self, segment: Segment) -> None:
         """Take UNZ."""
-        if not self.is_open or self.is_message_open:
-            self._fault("UNZ", "ends an interchange that has not begun or a message that has not ended")
+        if not self.is_open:
+            self._fault("UNZ", "wrong.comes_without", what="UNZ", other="UNB")
+        if self.is_message_open:
+            self._fault("UNZ", "wrong.comes_before", what="UNZ", other="UNT")
         stated, computed = component(segment, 1), self._groups or self._messages
         if _count(stated) != computed:
             self._audit.compare("messages", stated, str(computed), self._place("UNZ"))
         self._audit.compare("control reference", component(segment, 2), self._reference, self._place("UNZ"))
         self.is_open = self.is_message_open = False
 
-    def _fault(self, field: str, reason: str, value: str = "") -> None:
-        self._audit.block("file.invalid", self._place(field), value, reason=reason)
+    def _fault(self, field: str, code: str, value: str = "", **values: object) -> None:
+        self._audit.block("file.invalid", self._place(field), value, reason=said(code, **values))
 
 
 def _count(text: str) -> int | None:

@@ -10,19 +10,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from itertools import compress, repeat
 from typing import BinaryIO
 
-from gateway.domain.exchange import Direction, Payment
+from gateway.domain.exchange import TO_FACTORING, Direction, Payment
 from gateway.domain.identifiers import is_rf, is_viitenumero
-from gateway.formats.fixed_width import FixedWidthReader, scanner
+from gateway.formats.fixed_width import Days, FixedWidthReader, scanner
 from gateway.formats.ktl_layout import (
     COLUMNS,
     DIRECT_DEBIT,
     EURO,
     FACTORING,
-    NO_DAY,
     TRANSFER,
     UNIT,
     WIDTH,
@@ -31,12 +29,12 @@ from gateway.formats.ktl_layout import (
     Transaction,
 )
 from gateway.formats.ktl_references import wrong_ones
-from gateway.formats.record import day_of
 
 CURRENCY = "EUR"
 KIND = "scor"
 """A Finnish reference number is the creditor's own structured reference, as camt has it."""
 
+RETURNED = "ktl.return_code"
 _NORMAL = "0"
 _NO_RETURN = frozenset({"", " ", "0"})
 _columns_of = re.compile(COLUMNS).fullmatch
@@ -72,7 +70,7 @@ class KtlReader(FixedWidthReader):
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream)
-        self._days: dict[str, date | None] = {NO_DAY: None}
+        self._days = Days(Transaction, "booking_date")
         self._account = ""
         self._is_open = self._is_started = False
         self._begin()
@@ -85,19 +83,9 @@ class KtlReader(FixedWidthReader):
     # --- the fast path ---
 
     def _take(self, columns: Sequence[Sequence[str]], count: int) -> Iterable[Payment] | None:  # noqa: ARG002
-        booked = {*columns[3]}
-        if not self._is_open or NO_DAY in booked or not self._know(booked | {*columns[4]}):
+        if not self._is_open or not self._days.know({*columns[3], *columns[4]}):
             return None
         return self._made(columns)
-
-    def _know(self, raw_days: set[str]) -> bool:
-        """Return whether all these dates exist, and remember them. A file has many payments but few days."""
-        for raw in raw_days - self._days.keys():
-            found = day_of(Transaction, "booking_date", raw)
-            if found is None:
-                return False
-            self._days[raw] = found
-        return True
 
     # --- the thorough path ---
 
@@ -109,7 +97,7 @@ class KtlReader(FixedWidthReader):
         if kind == "0":
             self._start(line)
         elif not self._is_open:
-            self._fault("stands outside a batch (rows 0 to 9)", value=line)
+            self._fault("wrong.outside", frame="0-9", value=line)
         elif kind == "9":
             self._end(line)
         elif kind in {TRANSFER, DIRECT_DEBIT, FACTORING}:
@@ -120,7 +108,7 @@ class KtlReader(FixedWidthReader):
 
     def _start(self, line: str) -> None:
         if self._is_open:
-            self._fault("starts a batch (row 0) before the end of the last (row 9)")
+            self._fault("wrong.comes_again", begin="0", end="9")
         self._is_open = self._is_started = True
         self._begin()
         start = self._decoded(BatchStart, line)
@@ -132,14 +120,14 @@ class KtlReader(FixedWidthReader):
 
     def _transaction(self, line: str) -> Iterable[Payment]:
         if "\t" in line:
-            self._fault("holds a tab, so its columns cannot be told", value=line)
+            self._fault("wrong.tab", value=line)
         if not self._decoded(Transaction, line):
             self._audit.transactions += 1
             return ()
         found = _columns_of(line)
         assert found, "the record was decoded before"
         columns = [(text,) for text in found.groups()]
-        self._know({*columns[3], *columns[4]})
+        self._days.know({*columns[3], *columns[4]})
         return self._made(columns)
 
     # --- payments ---
@@ -154,7 +142,7 @@ class KtlReader(FixedWidthReader):
         whys = _whys(kinds, returns)
         notes = [(place, "ktl.reference_check", "reference", references[place]) for place in wrong]
         if any(whys):
-            notes += [(place, why, "return_code", returns[place]) for place, why in enumerate(whys) if why]
+            notes += [(place, why, "return_code", returns[place]) for place, why in enumerate(whys) if why == RETURNED]
         for place, code, column, value in sorted(notes):
             self._audit.warn(code, f"transaction {first + place}, {column}", value)
         days = list(map(self._days.__getitem__, bookings))
@@ -162,7 +150,7 @@ class KtlReader(FixedWidthReader):
         return map(_new, repeat(Payment), zip(
             range(first, first + len(minors)), minors, repeat(CURRENCY),
             [_DEBIT if back else _CREDIT for back in is_back] if any(is_back) else repeat(_CREDIT), is_back,
-            repeat("BOOK"), [not why for why in whys], whys, references, raws, repeat(()), days, days,
+            repeat("BOOK"), list(map(RETURNED.__ne__, whys)), whys, references, raws, repeat(()), days, days,
             map(str.strip, names), _EMPTY, accounts, map(str.strip, archives), _EMPTY,
             [f"ktl:{identity}{amount}{correction}" for identity, amount, correction in facts], _EMPTY, _EMPTY, _EMPTY,
             repeat(None), _EMPTY, reference_kinds, _EMPTY, map(self._days.__getitem__, orders), repeat(0), _EMPTY,
@@ -210,7 +198,10 @@ class KtlReader(FixedWidthReader):
         stated = (end.payment_count, end.payment_minor, end.correction_count, end.correction_minor)
         if not self._has_factoring or stated not in {self._all.figures(), self._own.figures()}:
             for what, said, computed in zip(_TOTALS, stated, self._all.figures(), strict=True):
-                self._compare(what, said, computed)
+                if what.startswith("sum"):
+                    self._compare_sum(what, said, computed, CURRENCY)
+                else:
+                    self._compare(what, said, computed)
         elif stated == self._all.figures():
             self._audit.info("ktl.total_with_factoring", self._place())
         else:
@@ -250,8 +241,14 @@ def _odd_references(raws: Sequence[str]) -> tuple[Sequence[str], Iterable[str], 
 
 
 def _whys(kinds: Sequence[str], returns: Sequence[str]) -> Sequence[str]:
-    """Return why each is not posted: a direct debit that came back with a code may not have been paid at all."""
-    if DIRECT_DEBIT not in kinds:
+    """Return why each is not posted, or whose it is: the factoring company's money is not on the creditor's account.
+
+    A direct debit that came back with a code may not have been paid at all.
+    """
+    if DIRECT_DEBIT not in kinds and FACTORING not in kinds:
         return [""] * len(kinds)
     rows = zip(kinds, returns, strict=True)
-    return ["ktl.return_code" if kind == DIRECT_DEBIT and code not in _NO_RETURN else "" for kind, code in rows]
+    return [
+        RETURNED if kind == DIRECT_DEBIT and code not in _NO_RETURN else TO_FACTORING if kind == FACTORING else ""
+        for kind, code in rows
+    ]

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date
 
 from gateway.formats.fixed_width import END_OF_LINE
-from gateway.formats.record import const, day, digits, filler, number, one_of, pattern, record, text
+from gateway.formats.record import const, day, digits, filler, number, one_of, record, text
+from gateway.formats.record_pattern import pattern
 
 WIDTH = 90
 DAY = "%y%m%d"
@@ -23,7 +24,7 @@ class BatchStart:
     """Row 0: *service_id* is the receiver's number in the bank's service."""
 
     record_type: str = const(1, "0")
-    written: date | None = day(2, pattern=DAY)
+    written: date | None = day(2, pattern=DAY, empty=NO_DAY)
     written_at: str = text(8, 4)
     bank: str = text(12, 2)
     service_id: str = text(14, 9)
@@ -41,7 +42,7 @@ class Transaction:
 
     record_type: str = one_of(1, 1, TRANSFER, DIRECT_DEBIT, FACTORING)
     account: str = text(2, 14, align="right")
-    booking_date: date | None = day(16, pattern=DAY)
+    booking_date: date | None = day(16, pattern=DAY, empty=NO_DAY)
     payment_date: date | None = day(22, pattern=DAY, empty=NO_DAY)
     archive_id: str = text(28, 16)
     reference: str = text(44, 20, align="right", fill="0")

@@ -13,9 +13,9 @@ from itertools import chain, compress, repeat
 from typing import BinaryIO, NamedTuple
 
 from gateway.domain.exchange import Direction, Payment
-from gateway.formats.fixed_width import FixedWidthReader, scanner
+from gateway.domain.reasons import said
+from gateway.formats.fixed_width import Days, FixedWidthReader, scanner
 from gateway.formats.ocr_layout import (
-    NO_DATE,
     TRANSACTION,
     UNIT,
     AmountItem1,
@@ -26,7 +26,6 @@ from gateway.formats.ocr_layout import (
     TransmissionEnd,
     TransmissionStart,
 )
-from gateway.formats.record import day_of
 
 CURRENCY = "NOK"
 SERVICE = "09"
@@ -63,7 +62,7 @@ class OcrGiroReader(FixedWidthReader):
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__(stream)
-        self._days: dict[str, date | None] = {NO_DATE: None}
+        self._days = Days(AmountItem1, "settlement_date")
         self._records = 0
         self._all_count = self._all_control = 0  # what record 89 must state, over all assignments
         self._is_ended = False
@@ -80,7 +79,7 @@ class OcrGiroReader(FixedWidthReader):
     def _take(self, columns: Sequence[Sequence[str]], count: int) -> Iterable[Payment] | None:
         _, _, identities, lump_sums, signs, amounts, raw_kids, archives, order_days, payers = columns
         sums, ordered, days = _distinct(lump_sums), _distinct(order_days), self._days
-        if self._service != SERVICE or self._is_ended or not self._know({text[:6] for text in sums} | ordered):
+        if self._service != SERVICE or self._is_ended or not days.know({text[:6] for text in sums} | ordered):
             return None
         waited = tuple(self._flush())
         first, account = self._audit.transactions + 1, self._account
@@ -102,15 +101,6 @@ class OcrGiroReader(FixedWidthReader):
             order_dates, repeat(0), _EMPTY, _EMPTY, _EMPTY,
         ))  # fmt: skip
         return chain(waited, payments) if waited else payments
-
-    def _know(self, raw_days: set[str]) -> bool:
-        """Return whether all these dates exist, and remember them. A file has many payments but few days."""
-        for raw in raw_days - self._days.keys():
-            day = day_of(AmountItem1, "settlement_date", raw)
-            if day is None:
-                return False
-            self._days[raw] = day
-        return True
 
     def _count_in(self, count: int, minors: Sequence[int], signs: Sequence[str]) -> Iterable[Direction]:
         """Take *count* transactions into the books; return their directions."""
@@ -147,9 +137,9 @@ class OcrGiroReader(FixedWidthReader):
         if service != SERVICE or kind not in {"31", "32"}:
             yield from self._flush()
         if not line.startswith("NY"):
-            self._fault("is not a record of this format", value=line)
+            self._fault("wrong.no_such_record", value=line)
         elif self._is_ended:
-            self._fault("stands after the end of the transmission", value=line)
+            self._fault("wrong.outside", frame="NY..10-NY..89", value=line)
         elif service == "00":
             self._frame(line, kind)
         elif kind == "20":
@@ -157,7 +147,7 @@ class OcrGiroReader(FixedWidthReader):
         elif kind == "88":
             self._end_assignment(line, service)
         elif service != self._service:
-            self._fault("stands outside an assignment of its service", value=line)
+            self._fault("wrong.outside", frame=f"NY{service}..20-NY{service}..88", value=line)
         elif service == SERVICE:
             self._item(line, kind)
 
@@ -172,13 +162,13 @@ class OcrGiroReader(FixedWidthReader):
     def _start(self, line: str) -> None:
         start = self._decoded(TransmissionStart, line)
         if self._records != 1:
-            self._fault("starts a transmission inside another")
+            self._fault("wrong.not_first")
         if start:
             self.identity = f"ocr:{start.data_transmitter}:{start.transmission_number}:{start.data_recipient}"
 
     def _start_assignment(self, line: str, service: str) -> None:
         if self._service:
-            self._fault("starts an assignment before the end of the last")
+            self._fault("wrong.comes_again", begin="20", end="88")
         self._begin(service, "")
         self._services.add(service)
         if service != SERVICE:
@@ -213,7 +203,7 @@ class OcrGiroReader(FixedWidthReader):
         if not second or (self._is_damaged and not pending):
             self._open = None
         elif not pending or pending.second or not _joins(pending.first, second):
-            self._fault("is amount item 2 of no transaction", value=second.transaction_number)
+            self._fault("wrong.comes_without", what="31", other="30", value=second.transaction_number)
         else:
             self._open = pending._replace(second_line=line, second=second)
 
@@ -234,7 +224,7 @@ class OcrGiroReader(FixedWidthReader):
         first, second = pending.first, pending.second
         if not second:
             number = first.transaction_number
-            self._fault("has no amount item 2 (record 31)", value=number, line=pending.line_number)
+            self._fault("wrong.comes_without", what="30", other="31", value=number, line=pending.line_number)
             return
         kind, minor = first.transaction_type, first.amount_minor
         if kind not in ORDINARY | CARD_INFORMATION:
@@ -271,7 +261,7 @@ class OcrGiroReader(FixedWidthReader):
     def _end_assignment(self, line: str, service: str) -> None:
         end = self._decoded(AssignmentEnd, line)
         if service != self._service:
-            self._fault("ends an assignment that was not started", value=service)
+            self._fault("wrong.comes_without", what="88", other="20", value=service)
         elif end and service == SERVICE:
             self._compare_end(end, self._records - self._first_record + 1, self._count, self._control)
             self._check_days(end)
@@ -292,7 +282,7 @@ class OcrGiroReader(FixedWidthReader):
         self._is_ended = True
         end = self._decoded(TransmissionEnd, line)
         if self._service:
-            self._fault("ends the transmission inside an assignment")
+            self._fault("wrong.comes_before", what="89", other="88")
         elif end:
             self._compare_end(end, self._records, self._all_count, self._all_control)
 
@@ -300,7 +290,7 @@ class OcrGiroReader(FixedWidthReader):
         self._compare("transactions", end.transaction_count, count)
         self._compare("records", end.record_count, records)
         if not self._is_damaged:  # an unreadable amount was reported where it stands; the sum cannot agree then
-            self._compare("sum", end.total_minor, abs(control))  # the field has no sign
+            self._compare_sum("sum", end.total_minor, abs(control), CURRENCY)  # the field has no sign
 
     def _check_days(self, end: AssignmentEnd) -> None:
         for name, stated, seen in (
@@ -318,7 +308,7 @@ class OcrGiroReader(FixedWidthReader):
             self._audit.block("file.truncated", self._place())
         elif self._services and SERVICE not in self._services:
             names = ", ".join(sorted(OTHER_SERVICES.get(service, service) for service in self._services))
-            reason = f"it is a transmission of {names}, without any OCR giro assignment (service 09)"
+            reason = said("kind.other_services", services=names)
             self._audit.refuse("file.not_a_payment_file", "record 20", names, reason=reason)
 
 

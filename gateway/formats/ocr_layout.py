@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import date
 
 from gateway.formats.fixed_width import END_OF_LINE
-from gateway.formats.record import const, day, digits, filler, number, one_of, pattern, record, text
+from gateway.formats.record import const, day, digits, filler, number, one_of, record, text
+from gateway.formats.record_pattern import pattern
 
 WIDTH = 80
 NO_DATE = "000000"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from gateway.domain.exchange import Direction, Payment, Reference
+from gateway.domain.reasons import said
 from gateway.formats.bgmax import ENDING
 from gateway.formats.fixed_width import FixedWidthReader, scanner
 from gateway.formats.total_in_layout import (
@@ -95,9 +96,9 @@ class TotalInReader(FixedWidthReader):
         if kind not in _DETAILS:
             yield from self._flush()
         if self._is_ended:
-            self._fault("stands after the end of the file (record 99)", value=line)
+            self._fault("wrong.outside", frame="00-99", value=line)
         elif (kind == "00") != (self._records == 1):
-            self._fault("is not where record 00 belongs: first, and once", value=line)
+            self._fault("wrong.not_first", value=line)
         elif kind in {PAYMENT, DEDUCTION}:
             self._start_payment(line)
         elif kind in _DETAILS:
@@ -116,17 +117,17 @@ class TotalInReader(FixedWidthReader):
 
     def _start_section(self, line: str) -> None:
         if self._section:
-            self._fault("starts a section (record 10) before the end of the last (record 90)")
+            self._fault("wrong.comes_again", begin="10", end="90")
             self._close_section()
         start = self._decoded(SectionStart, line)
         if start and not _CURRENCY.fullmatch(start.currency):
-            self._fault("is not a currency", field="currency", value=start.currency)
+            self._fault("wrong.currency", field="currency", value=start.currency)
         self._section = _Section(start.account.strip(), start.currency, start) if start else _Section("", "", None)
 
     def _start_payment(self, line: str) -> None:
         record, section = self._decoded(PaymentRecord, line), self._section
         if not section:
-            self._fault("stands outside a section (record 10)", value=line)
+            self._fault("wrong.outside", frame="10-90", value=line)
         elif record:
             self._open = _Open(line, record)
         else:
@@ -137,11 +138,11 @@ class TotalInReader(FixedWidthReader):
         """Add a record to the payment it belongs to."""
         if not self._open:
             if not self._is_damaged:
-                self._fault("belongs to no payment (records 20, 25)", value=line)
+                self._fault("wrong.comes_without", what=kind, other="20/25", value=line)
         elif detail := self._decoded(_DETAILS[kind], line):
             self._open.details[kind].append(detail)
             if sum(map(len, self._open.details.values())) > MAX_LINES:
-                self._audit.quarantine("file.invalid", self._place(), reason="has more records than any payment")
+                self._audit.quarantine("file.invalid", self._place(), reason=said("wrong.too_much"))
 
     # --- payments ---
 
@@ -183,12 +184,12 @@ class TotalInReader(FixedWidthReader):
     def _end_section(self, line: str) -> None:
         end, section = self._decoded(SectionEnd, line), self._section
         if not section:
-            self._fault("ends a section (record 90) that was not started (record 10)")
+            self._fault("wrong.comes_without", what="90", other="10")
             return
         if end:
             self._compare("transactions", end.transaction_count, section.count)
         if end and not self._is_damaged:  # an unreadable amount was reported where it stands
-            self._compare("sum", end.total_minor, section.credit - section.debit)
+            self._compare_sum("sum", end.total_minor, section.credit - section.debit, section.currency)
         self._close_section()
 
     def _close_section(self) -> None:
@@ -201,7 +202,7 @@ class TotalInReader(FixedWidthReader):
         self._is_ended = True
         end = self._decoded(FileEnd, line)
         if self._section:
-            self._fault("ends the file (record 99) inside a section (record 10)")
+            self._fault("wrong.comes_before", what="99", other="90")
             self._close_section()
         if end:
             self._compare("records", end.line_count, self._records)

@@ -34,7 +34,7 @@ class SectionStart:
     record_type: str = const(1, "10")
     account: str = text(3, 36)
     currency: str = text(39, 3)
-    posting_date: date | None = day(42, pattern="%Y%m%d")
+    posting_date: date | None = day(42, pattern="%Y%m%d", empty="00000000")
     filler_1: str = filler(50, 31, " ")
 
 

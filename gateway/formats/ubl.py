@@ -15,6 +15,7 @@ from datetime import date
 from typing import BinaryIO
 
 from gateway.domain.money import parse_minor
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError
 from gateway.formats.xmltree import iter_elements
 
@@ -180,7 +181,7 @@ class _Node:
         if text.isascii() and text.isprintable():
             return text
         if _CONTROL.search(text):
-            raise DecodeError("holds a control character", line=self.line, path=self.name)
+            raise DecodeError(said("wrong.control_character"), line=self.line, path=self.name)
         return unicodedata.normalize("NFC", text.translate(_BREAKS))
 
     def every(self, name: str) -> Iterator[_Node]:
@@ -190,7 +191,9 @@ class _Node:
         """Return the child called *name*; two of what may stand once are a contradiction, not a choice."""
         found = list(self.every(name))
         if len(found) > 1:
-            raise DecodeError("stands twice", line=found[1].line, path=self.name, field=name, value=found[1].text)
+            raise DecodeError(
+                said("wrong.stands_twice"), line=found[1].line, path=self.name, field=name, value=found[1].text
+            )
         return found[0] if found else None
 
     def text_of(self, *path: str) -> str:
@@ -205,7 +208,7 @@ class _Node:
     def demand(self, name: str) -> str:
         text = self.text_of(name)
         if not text:
-            raise DecodeError("is missing", line=self.line, path=self.name, field=name)
+            raise DecodeError(said("wrong.missing"), line=self.line, path=self.name, field=name)
         return text
 
 
@@ -223,7 +226,7 @@ def _tree(stream: BinaryIO) -> _Node:
                 skipped += 1
             else:
                 elements += 1
-                _limit(elements, MAX_ELEMENTS, "elements", line)
+                _limit(elements, MAX_ELEMENTS, line)
                 node = _Node(name, line, attributes)
                 above[-1].children.append(node)
                 above.append(node)
@@ -234,7 +237,7 @@ def _tree(stream: BinaryIO) -> _Node:
                 above.pop()
         elif not skipped and above[-1].name != _BINARY:
             characters += len(name)
-            _limit(characters, MAX_TEXT, "characters", line)
+            _limit(characters, MAX_TEXT, line)
             above[-1].pieces.append(name)
     assert root is not None  # the parser refuses a document without one
     return root
@@ -242,13 +245,13 @@ def _tree(stream: BinaryIO) -> _Node:
 
 def _root(name: str, namespace: str, line: int) -> _Node:
     if ROOTS.get(namespace) != name:
-        raise DecodeError("is not a UBL document that can be read", line=line, path=name, value=namespace)
+        raise DecodeError(said("wrong.not_ubl"), line=line, path=name, value=namespace)
     return _Node(name, line, {})
 
 
-def _limit(count: int, limit: int, what: str, line: int) -> None:
+def _limit(count: int, limit: int, line: int) -> None:
     if count > limit:
-        raise DecodeError(f"holds more than {limit} {what}", line=line)
+        raise DecodeError(said("wrong.too_much"), line=line)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------------
@@ -257,7 +260,7 @@ def _limit(count: int, limit: int, what: str, line: int) -> None:
 def _currency(root: _Node) -> str:
     currency = root.demand("DocumentCurrencyCode")
     if not re.fullmatch("[A-Z]{3}", currency):
-        raise DecodeError("is not a currency", path=root.name, field="DocumentCurrencyCode", value=currency)
+        raise DecodeError(said("wrong.currency"), path=root.name, field="DocumentCurrencyCode", value=currency)
     return currency
 
 
@@ -277,13 +280,13 @@ def _optional_day(node: _Node, name: str) -> date | None:
     try:
         return date.fromisoformat(found[1] if found else "")
     except ValueError:
-        raise DecodeError("is not a date", line=node.line, path=node.name, field=name, value=text) from None
+        raise DecodeError(said("wrong.not_a_day"), line=node.line, path=node.name, field=name, value=text) from None
 
 
 def _amount(node: _Node, name: str, currency: str) -> int:
     found = _optional_amount(node, name, currency)
     if found is None:
-        raise DecodeError("is missing", line=node.line, path=node.name, field=name)
+        raise DecodeError(said("wrong.missing"), line=node.line, path=node.name, field=name)
     return found
 
 
@@ -293,13 +296,15 @@ def _optional_amount(node: _Node, name: str, currency: str) -> int | None:
         return None
     given = found.attributes.get("currencyID", "")
     if given != currency:
-        raise DecodeError(f"is not in {currency}", line=found.line, path=node.name, field=name, value=given)
+        raise DecodeError(
+            said("wrong.other_currency", currency=currency), line=found.line, path=node.name, field=name, value=given
+        )
     try:
         minor = parse_minor(found.text, currency)
     except DecodeError as error:
         raise DecodeError(error.reason, line=found.line, path=node.name, field=name, value=found.text) from None
     if abs(minor) > MAX_MINOR:
-        raise DecodeError("is larger than any ledger holds", line=found.line, path=node.name, field=name)
+        raise DecodeError(said("wrong.too_large"), line=found.line, path=node.name, field=name)
     return minor
 
 

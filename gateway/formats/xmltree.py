@@ -15,6 +15,7 @@ from xml.parsers import expat
 
 from lxml import etree
 
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError, EncodeError
 
 MAX_DEPTH = 64
@@ -50,7 +51,7 @@ def safe_parser(namespace_separator: str | None = " ") -> expat.XMLParserType:
     parser.buffer_text = True
 
     def refuse(*_: object) -> NoReturn:
-        raise Doctype("carries a document type declaration, which is never read", line=parser.CurrentLineNumber)
+        raise Doctype(said("wrong.doctype"), line=parser.CurrentLineNumber)
 
     parser.StartDoctypeDeclHandler = refuse
     return parser
@@ -95,16 +96,16 @@ def feed(
                 body, held = data[:-1], data[-1:]
             fed += parse(body)
             if fed - parser.CurrentByteIndex > MAX_TOKEN_BYTES:
-                raise DecodeError("holds a tag or comment that never ends", line=parser.CurrentLineNumber)
+                raise DecodeError(said("wrong.never_ends"), line=parser.CurrentLineNumber)
             yield
         parser.Parse(held.replace(b"\x1a", b""), True)
     except expat.ExpatError as error:
         kind = CutShort if expat.ErrorString(error.code) in _CUT_SHORT else DecodeError
-        raise kind(f"is not well-formed XML ({expat.ErrorString(error.code)})", line=error.lineno) from error
+        raise kind(said("wrong.not_xml", fault=expat.ErrorString(error.code)), line=error.lineno) from error
     except (ValueError, LookupError) as error:  # pyexpat's answer to a charset that Python cannot map byte by byte
         if fed or re.search(rb"<[^?!]", body[: parser.CurrentByteIndex]):
             raise  # behind the XML declaration: the fault is the caller's
-        raise DecodeError("names a charset that cannot be read", line=parser.CurrentLineNumber) from error
+        raise DecodeError(said("wrong.charset"), line=parser.CurrentLineNumber) from error
     yield
 
 
@@ -144,7 +145,7 @@ def iter_elements(stream: BinaryIO, *, with_text: bool = False) -> Iterator[Even
         nonlocal depth
         depth += 1
         if depth > MAX_DEPTH:
-            raise TooDeep(f"nests deeper than {MAX_DEPTH} elements", line=parser.CurrentLineNumber)
+            raise TooDeep(said("wrong.nested_too_deep"), line=parser.CurrentLineNumber)
         local, namespace = names.get(name) or split(name)
         append(("start", local, namespace, attributes, parser.CurrentLineNumber))
 

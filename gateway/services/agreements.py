@@ -23,6 +23,7 @@ from gateway.domain.exchange import Finding, Service, Severity
 from gateway.domain.references import payment_rules
 from gateway.errors import DataError, NotFound, Refused
 from gateway.services.cards import agreement_of, layout_of
+from gateway.services.confirmations import is_confirmed
 from gateway.services.house import House
 from gateway.services.plan_context import factoring_settings, facts_of
 
@@ -259,7 +260,8 @@ def _check_values(house: House, values: Mapping[str, Any]) -> None:
         raise DataError("payments are posted directly or come to the voucher inbox, not both")
     if values["environment"] not in {"sandbox", "production"}:
         raise DataError("environment is sandbox or production")
-    payment_rules(values.get("payment_rules") or {})
+    if payment_rules(values.get("payment_rules") or {}).profiles:
+        raise DataError("an agreement names the unverified formats it takes in its settings (payment_profiles)")
     try:
         time.fromisoformat(values["transfer_time"])
     except ValueError:
@@ -274,8 +276,8 @@ def _check_complete(house: House, connection: Connection, row: Any) -> None:
     if missing:
         raise Refused("agreement.field_missing", field=", ".join(missing))
     agreement, _ = agreement_of(connection, row.id)
-    if row.environment == "production" and not layout_of(house, agreement).confirmed:
-        raise Refused("delivery.unconfirmed_profile", profile=row.profile)
+    if row.environment == "production" and not is_confirmed(connection, layout_of(house, agreement)):
+        raise Refused("delivery.unconfirmed_profile", profile=row.profile, agency=row.display_name)
 
 
 def _schedule(house: House, connection: Connection, agreement_id: int, *, begins: bool = False) -> None:

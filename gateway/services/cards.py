@@ -83,15 +83,6 @@ def card_of(house: House, row: Any, kind_name: str | None) -> Customer:
     )
 
 
-def check(
-    house: House, agreement: Agreement, layout: LayoutProfile, row: Any, duplicate_of: str = ""
-) -> tuple[Finding, ...]:
-    """Return everything wrong with one card for one agreement."""
-    card = card_of(house, row, row.kind)
-    own = house.agencies[agreement.agency_key].check_customer(card, agreement)
-    return check_customer(card, agreement, layout, own, duplicate_of=duplicate_of)
-
-
 def refresh_checks(house: House, connection: Connection, agreement: Agreement, customer_ids: Iterable[int]) -> None:
     """Check again the cards whose version is not the one last checked (R-CD-10)."""
     layout = layout_of(house, agreement)
@@ -118,9 +109,11 @@ def _store_checks(
             text("select pg_advisory_xact_lock(7422, :agreement)"), {"agreement": agreement.agreement_id}
         )
     twins = _twins(connection, agreement.creditor_id, rows)
+    cards = [card_of(house, row, row.kind) for row in rows]
+    said = house.agencies[agreement.agency_key].check_customers(cards, agreement)
     made = []
-    for row in rows:
-        findings = check(house, agreement, layout, row, twins.get(row.id, ""))
+    for row, card, own in zip(rows, cards, said, strict=True):
+        findings = check_customer(card, agreement, layout, own, duplicate_of=twins.get(row.id, ""))
         as_json = [finding_json(finding) for finding in findings]
         made.append((agreement.agreement_id, row.id, row.version, has_blocking(findings), as_json, house.now()))
     connection.execute(

@@ -15,6 +15,7 @@ from gateway.db import audit
 from gateway.db.tables import ApiKey, Creditor
 from gateway.domain.references import payment_rules
 from gateway.errors import DataError, NotFound
+from gateway.formats.detect import PROFILES
 from gateway.services.house import House
 
 SCOPES = ("ledger:read", "ledger:write")
@@ -66,13 +67,15 @@ def find_creditor(connection: Connection, key: str) -> int:
 
 
 def set_payment_rules(house: House, creditor_id: int, rules: Mapping[str, object], actor: str) -> None:
-    """Say what the creditor agreed with its own bank: check and lengths of references, and a tolerance.
+    """Say what the creditor agreed with its own bank: check and lengths of references, a tolerance, unverified formats.
 
     Raises:
-        DataError: as `gateway.domain.references.payment_rules`.
+        DataError: as `gateway.domain.references.payment_rules`, or a profile of a format that there is not.
         NotFound: no such creditor.
     """
-    payment_rules(rules)
+    for profile in payment_rules(rules).profiles:
+        if profile not in PROFILES:
+            raise DataError(f"there is no format profile {profile!r}; there are {', '.join(PROFILES)}")
     with house.database.write() as connection:
         changed = update(Creditor).where(Creditor.id == creditor_id).values(payment_rules=dict(rules))
         if connection.execute(changed).rowcount != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import select, update
@@ -12,7 +13,7 @@ from gateway.db.bulk import table_of
 from gateway.db.ledger_sql import agreements_to_look
 from gateway.db.tables import Customer, CustomerCheck
 from gateway.domain.exchange import CustomerKind, Finding, Severity
-from gateway.errors import DataError, NotFound
+from gateway.errors import DataError, NotFound, PluginError
 from gateway.services.cards import agreement_of, refresh_checks
 from gateway.services.house import House
 
@@ -62,11 +63,14 @@ def correct_customer(house: House, customer_id: int, changes: Mapping[str, str],
         found: list[Finding] = []
         for agreement_id, _ in agreements_to_look(connection, row.creditor_id):
             agreement, _row = agreement_of(connection, agreement_id)
-            refresh_checks(house, connection, agreement, [customer_id])
+            with suppress(PluginError):  # the card is mended all the same, and checked before it is sent (P18)
+                refresh_checks(house, connection, agreement, [customer_id])
             query = select(CustomerCheck.findings).where(
-                CustomerCheck.agreement_id == agreement_id, CustomerCheck.customer_id == customer_id
+                CustomerCheck.agreement_id == agreement_id,
+                CustomerCheck.customer_id == customer_id,
+                CustomerCheck.customer_version == row.version + 1,
             )
-            found += [finding_of(f) for f in connection.execute(query).scalar_one()]
+            found += [finding_of(f) for f in connection.execute(query).scalar_one_or_none() or ()]
     return tuple(_unique(found))
 
 

@@ -25,6 +25,7 @@ from gateway.domain.transport import Transport
 from gateway.errors import DataError, DeliveryError, DeliveryInDoubt, NotFound, Refused
 from gateway.services.agreements import secrets_of
 from gateway.services.cards import agreement_of, layout_of
+from gateway.services.confirmations import may_leave_sandbox
 from gateway.services.house import House
 from gateway.transports import open_transport
 
@@ -168,7 +169,7 @@ def _wait_for_earlier(connection: Connection, row: Any) -> None:
 
 
 def _refuse_unconfirmed(house: House, agreement: Agreement) -> None:
-    if not agreement.is_sandbox and not layout_of(house, agreement).confirmed:
+    if not agreement.is_sandbox and not may_leave_sandbox(house, layout_of(house, agreement)):
         raise DataError(f"layout {agreement.profile} is not confirmed by the agency: sandbox only (R-OP-18)")
 
 

@@ -17,7 +17,16 @@ from gateway.db.tables import Agreement as AgreementRow
 from gateway.db.tables import InboundArrival, StagedPayment, WebhookMessage
 from gateway.db.tables import InboundFile as FileRow
 from gateway.domain.exchange import Agreement, Finding, InboundFile, InboundKind, PaymentStream, Severity
-from gateway.errors import DataError, DecodeError, FileQuarantined, FileRefused, NotFound, PluginError, Refused
+from gateway.errors import (
+    DataError,
+    DecodeError,
+    FileQuarantined,
+    FileRefused,
+    NotFound,
+    PluginError,
+    PluginUnavailable,
+    Refused,
+)
 from gateway.formats.detect import open_payments
 from gateway.services import bank, case_status, payments, receipts
 from gateway.services.agreements import secrets_of, token_hash
@@ -32,8 +41,6 @@ FINDINGS_MAX = 200
 """Findings kept per file: past this a person needs the file, not the list."""
 LARGE_BYTES = 1 << 20
 """Larger files are read in the lane for large ones: these take about a second, those may take minutes."""
-PAYMENT_PROFILES = "payment_profiles"
-"""Setting of an agreement: a list of the unverified payment formats that it takes all the same (`open_payments`)."""
 
 _G, _F, _M = table_of(AgreementRow), table_of(FileRow), table_of(WebhookMessage)
 _SAME_BYTES = select(_F.c.id).where(_F.c.agreement_id == _G.c.id, _F.c.sha256 == bindparam("sha256"))
@@ -188,7 +195,11 @@ def _promise_reading(connection: Connection, file_id: int, size: int, now: datet
 
 
 def process(house: House, inbound_file_id: int) -> None:
-    """Read one stored file: all of it takes effect in one transaction, or none of it does."""
+    """Read one stored file: all of it takes effect in one transaction, or none of it does.
+
+    Raises:
+        PluginUnavailable: its agency's plugin is not there or does not answer; the file waits.
+    """
     with house.database.write() as connection:
         row = _row(connection, inbound_file_id)
         if row.state not in {"stored", "reading"}:
@@ -203,6 +214,8 @@ def process(house: House, inbound_file_id: int) -> None:
         _conclude(house, row, "refused", error.findings)
     except FileQuarantined as error:
         _conclude(house, row, "quarantined", error.findings)
+    except PluginUnavailable:
+        raise  # nothing is wrong with the file: its promise is kept, and tried again later
     except (DataError, PluginError) as error:
         _conclude(house, row, "quarantined", [_fault(error)])
     finally:
@@ -245,7 +258,7 @@ def _read(house: House, row: Any, agreement: Agreement, work: FileWork) -> None:
 
 
 def _bank_file(file: InboundFile, agreement: Agreement) -> PaymentStream:
-    named = agreement.settings.get(PAYMENT_PROFILES, ())
+    named = agreement.settings.get(bank.PAYMENT_PROFILES, ())
     return open_payments(file.open(), file.head, named if isinstance(named, list | tuple) else ())
 
 

@@ -114,7 +114,7 @@ def split_payment(house: House, entry_id: int, parts: Mapping[int, int], actor: 
         if any((i.creditor_id, i.currency) != (row.creditor_id, row.currency) for i in invoices.values()):
             raise NotFound("no such invoice")
         now = house.now()
-        touched = _leave(connection, row, now)
+        touched = leave_group(connection, row, now)
         row = entry_row(connection, row.id)
         home = bring_home(house, connection, row, now) or row.id
         groups = {i: entry_row(connection, i).group_id for i in parts}
@@ -135,8 +135,8 @@ def split_payment(house: House, entry_id: int, parts: Mapping[int, int], actor: 
     return ids[1:]
 
 
-def _leave(connection: Connection, row: Any, now: datetime) -> set[int]:
-    """Take a payment out of its group and settle what it leaves behind; return the groups that changed."""
+def leave_group(connection: Connection, row: Any, now: datetime) -> set[int]:
+    """Take an entry out of its group and settle what it leaves behind; return the groups that changed."""
     alone = update(LedgerEntry).where(LedgerEntry.id == row.id).values(group_id=row.id, link_ref="", linked_at=now)
     connection.execute(alone)
     others = [other for other in group_rows(connection, row.group_id) if other.id != row.id]

@@ -12,7 +12,7 @@ from sqlalchemy.sql import Subquery
 
 from gateway.db.bulk import table_of
 from gateway.db.tables import Claim, LedgerEntry, StagedPayment
-from gateway.domain.exchange import Agreement, Direction
+from gateway.domain.exchange import TO_FACTORING, Agreement, Direction
 from gateway.domain.references import PaymentRules
 from gateway.services import bank, reversals
 from gateway.services.parts import DIVIDED
@@ -35,7 +35,7 @@ class Staged(NamedTuple):
     reversal: bool
     bare: bool
     several: bool
-    announced: bool
+    to_factoring: bool
 
 
 def look(connection: Connection, file: Any) -> Staged:
@@ -48,7 +48,7 @@ def look(connection: Connection, file: Any) -> Staged:
         _S.c.reverses_key != "",
         and_(_S.c.reference == "", _S.c.posts),
         _S.c.difference != "",
-        _S.c.status != "BOOK",
+        _S.c.why_not == TO_FACTORING,
     )
     row = connection.execute(select(*(func.max(case((one, 1), else_=0)) for one in has)).where(_S.c.file_id == file.id))
     return Staged(*map(bool, row.one()))

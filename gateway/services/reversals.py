@@ -5,6 +5,7 @@ Files of one mailbox may be read in any order: a worker that died gives its file
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, select, update
@@ -57,6 +58,33 @@ def place_waiting(connection: Connection, file: Any) -> None:
         if row.file_id != file.id:
             agency_paid.take_off(connection, row)
             agency_paid.put_on(connection, row, row.place)
-        values = {"entry_id": row.place, "match_rule": "reversal", "suggested_entry_id": None}
-        changed = update(_P).where(_P.c.id == row.id)
-        connection.execute(changed.values(**values, state="proposed", difference="payment.reversal"))
+        _put(connection, row, row.place)
+
+
+def waiting_for(connection: Connection, payment: Any) -> Sequence[Any]:
+    """Return the unposted reversals that follow *payment* wherever it goes."""
+    if not payment.key:
+        return ()
+    mine = (_P.c.creditor_id == payment.creditor_id, _P.c.reverses_key == payment.key, _P.c.posts)
+    follows = (_P.c.state.in_(("proposed", "unmatched")), _P.c.match_rule != _PLACED_BY_PEOPLE)
+    return connection.execute(select(*_P.columns).where(*mine, *follows)).all()
+
+
+def follow(connection: Connection, reversal: Any, entry_id: int | None) -> None:
+    """Put a reversal where its payment is now, or let it wait as that does; it counts there from now on.
+
+    The caller let it count nowhere before the payment left (`gateway.services.agency_paid.take_off`).
+    """
+    if entry_id is not None:
+        agency_paid.put_on(connection, reversal, entry_id)
+        _put(connection, reversal, entry_id)
+        return
+    waits = {"entry_id": None, "match_rule": "", "suggested_entry_id": reversal.entry_id}
+    changed = update(_P).where(_P.c.id == reversal.id)
+    connection.execute(changed.values(**waits, state="unmatched", difference="difference.unidentified"))
+
+
+def _put(connection: Connection, reversal: Any, entry_id: int) -> None:
+    values = {"entry_id": entry_id, "match_rule": "reversal", "suggested_entry_id": None}
+    changed = update(_P).where(_P.c.id == reversal.id)
+    connection.execute(changed.values(**values, state="proposed", difference="payment.reversal"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true
+from sqlalchemy.orm import aliased
 
 from gateway.db.tables import (
     Agreement,
@@ -23,6 +24,7 @@ from gateway.db.tables import (
     Task,
     TransferItem,
 )
+from gateway.services import plugins
 from gateway.services.house import House
 
 UNSENT_AFTER = timedelta(minutes=15)
@@ -55,15 +57,22 @@ def alarms(house: House, creditor_ids: Sequence[int] | None = None) -> tuple[Ala
             *_gaps(connection, mine),
             *_runs(connection, now, mine),
             *_files(connection, _among(InboundFile.creditor_id, creditor_ids)),
+            *_only_sources(connection, _among(InboundFile.creditor_id, creditor_ids)),
             *_tasks(connection, now, creditor_ids),
             *_stopped(connection, creditor_ids),
             *_payments(connection, now, _among(IncomingPayment.creditor_id, creditor_ids)),
         ]
-    broken = [
-        Alarm("plugin.broken", "plugin", 0, 0, now, {"plugin": k, "reason": v})
-        for k, v in house.agencies.broken.items()
-    ]
+        broken = [*_plugins(house, connection, now)]
     return tuple(sorted(found, key=lambda alarm: alarm.since)[:ALARMS_MAX] + broken)
+
+
+def _plugins(house: House, connection: Connection, now: datetime) -> Iterator[Alarm]:
+    for one in plugins.standings(house.agencies, now, connection):
+        if one.problem:
+            yield Alarm("plugin.broken", "plugin", 0, 0, now, {"agency": one.key, "reason": one.problem})
+        for fault in one.faults:
+            values = {"agency": one.key, "reason": f"{fault.hook}: {fault.reason}"}  # seen by people of any creditor
+            yield Alarm("plugin.broken", "plugin", 0, 0, fault.at, values)
 
 
 def _among(column: Any, creditor_ids: Sequence[int] | None) -> ColumnElement[bool]:
@@ -231,6 +240,33 @@ def _files(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Alarm]
     for row in connection.execute(query):
         code = row.findings[0]["code"] if row.findings else "file.invalid"
         yield Alarm(code, "inbound_file", row.id, row.creditor_id, row.received_at, {"file": row.filename})
+
+
+ENDED = datetime(2026, 11, 28, tzinfo=UTC)
+"""From this day on a file of `_ENDED_FORMATS` tells of a part of the payments at most (payments.md 0)."""
+_ENDED_FORMATS = ("bgmax", "total_in")
+
+
+def _only_sources(connection: Connection, mine: ColumnElement[bool]) -> Iterator[Alarm]:
+    """Yield creditors who hear of their payments by a format that has ended, and by none that took its place.
+
+    Which bankgiro number a camt file covers cannot be told: it names the bank account behind the number.
+    """
+    f, other = InboundFile, aliased(InboundFile)
+    successor = (
+        select(other.id)
+        .where(other.creditor_id == f.creditor_id, other.state == "imported", other.format.like("camt.%"))
+        .exists()
+    )
+    query = (
+        select(f.creditor_id, func.max(f.id).label("id"), func.min(f.received_at).label("since"))
+        .where(mine, f.state == "imported", f.format.in_(_ENDED_FORMATS), f.received_at >= ENDED, ~successor)
+        .group_by(f.creditor_id)
+        .order_by(f.creditor_id)
+        .limit(ALARMS_MAX)
+    )
+    for row in connection.execute(query):
+        yield Alarm("file.only_source", "inbound_file", row.id, row.creditor_id, row.since, {})
 
 
 TRIED_OFTEN = 4

@@ -76,8 +76,13 @@ def random_giro_payments(
     return sorted(made, key=lambda payment: (list(_SECTIONS).index(payment.kind), payment.day))
 
 
-def autogiro_file(payments: Iterable[GiroPayment], *, newline: str = "\r\n", created: str = "") -> bytes:
-    """Return a payment specification in the new layout: one section for each run of one kind and day."""
+def autogiro_file(
+    payments: Iterable[GiroPayment], *, newline: str = "\r\n", created: str = "", first_serial: int = 1
+) -> bytes:
+    """Return a payment specification in the new layout: one section for each run of one kind and day.
+
+    Sections have serials from *first_serial* on; the bank numbers the deposits of a bankgiro through the year.
+    """
     groups = [(kind, day, list(run)) for (kind, day), run in groupby(payments, lambda p: (p.kind, p.day))]
     records: list[object] = [
         FileStart(
@@ -85,7 +90,7 @@ def autogiro_file(payments: Iterable[GiroPayment], *, newline: str = "\r\n", cre
             bankgiro=BANKGIRO.rjust(10, "0"),
         )
     ]  # fmt: skip
-    for number, (kind, day, run) in enumerate(groups, 1):
+    for number, (kind, day, run) in enumerate(groups, first_serial):
         records += _section(number, kind, day, run)
     executed = [payment.kind for payment in (p for _, _, run in groups for p in run) if payment.is_executed]
     sections = [kind for kind, _, _ in groups]

@@ -12,18 +12,20 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db.tables import Heartbeat, Task
+from gateway.services import plugins
 from gateway.services.house import House
 
 SILENT_AFTER = timedelta(seconds=60)
 """Workers and scheduler beat every five seconds; after this long without they are down (P3: one sweep)."""
 
+_REASON_CHARACTERS = 200
 _OK, _DOWN = {"state": "ok"}, {"state": "down"}
 _SCHEDULER = "scheduler"
 _log = structlog.get_logger()
 
 
 def health_blueprint(house: House, queue_check: Callable[[], bool]) -> Blueprint:
-    """Return the health page: 200 when all is well, 503 when a part is down or a plugin did not load.
+    """Return the health page: 200 when all is well, 503 when a part is down, a plugin did not load or breaks its contract.
 
     Args:
         house: the house.
@@ -67,6 +69,22 @@ def _is_alive(at: datetime, now: datetime) -> bool:
 
 
 def _plugins(house: House) -> dict[str, Any]:
-    """Name every plugin, and for one that did not load the reason (P18)."""
-    broken = {name: {"state": "broken", "reason": reason[:200]} for name, reason in house.agencies.broken.items()}
-    return {"state": "degraded" if broken else "ok", "agencies": dict.fromkeys(house.agencies.loaded, _OK) | broken}
+    """Name every plugin: what keeps one from loading, which hook broke its promise and how, what its author should know."""
+    try:
+        with house.database.read() as connection:
+            known = plugins.standings(house.agencies, house.now(), connection)
+    except SQLAlchemyError:
+        known = plugins.standings(house.agencies, house.now())
+    agencies = {one.key: _plugin(one) for one in known}
+    return {"state": "ok" if all(one.state == "ok" for one in known) else "degraded", "agencies": agencies}
+
+
+def _plugin(one: plugins.Standing) -> dict[str, Any]:
+    shown: dict[str, Any] = {"state": one.state}
+    if one.problem:
+        shown["reason"] = one.problem[:_REASON_CHARACTERS]
+    if one.faults:  # without the detail, which may be about somebody's data
+        shown["hooks"] = {f.hook: {"reason": f.reason, "at": f.at.isoformat(timespec="seconds")} for f in one.faults}
+    if one.warnings:
+        shown["warnings"] = list(one.warnings)
+    return shown

@@ -19,6 +19,7 @@ from gateway.domain.money import format_minor
 from gateway.errors import NotFound
 from gateway.services import reminders
 from gateway.services.entries import SOURCE
+from gateway.services.takeback import posted_of
 
 _INVOICE = select(
     LedgerEntry,
@@ -158,18 +159,10 @@ def _postings(connection: Connection, posted: Sequence[Any]) -> dict[int, list[d
     """Return what became of posted payments and no accounting system has told of yet, by payment."""
     if not posted:
         return {}
-    entry, invoice, matched = (
-        LedgerEntry.__table__.alias("e"),
-        LedgerEntry.__table__.alias("i"),
-        IncomingPayment.entry_id,
-    )
-    ids = [payment.id for payment in posted]
-    names = [f"payment:{payment_id}{part}" for payment_id in ids for part in ("", ":surplus")]
-    mine = (entry.c.creditor_id == posted[0].creditor_id, entry.c.source == SOURCE)
-    linked = select(invoice.c.group_id).where(invoice.c.id.in_(select(matched).where(IncomingPayment.id.in_(ids))))
-    parts = (entry.c.group_id.in_(linked) & entry.c.payment_id.in_(ids)) | entry.c.external_id.in_(names)
+    entry, invoice = LedgerEntry.__table__.alias("e"), LedgerEntry.__table__.alias("i")
+    mine = (entry.c.source == SOURCE, posted_of(entry, [payment.id for payment in posted]))
     beside = select(invoice.c.external_id).where(invoice.c.group_id == entry.c.group_id, invoice.c.kind == "invoice")
-    query = select(entry, beside.limit(1).scalar_subquery().label("invoice")).where(*mine, parts).order_by(entry.c.id)
+    query = select(entry, beside.limit(1).scalar_subquery().label("invoice")).where(*mine).order_by(entry.c.id)
     found: dict[int, list[dict[str, Any]]] = {}
     for row in connection.execute(query):
         amount = {"amount": format_minor(row.amount_minor, row.currency), "amount_minor": row.amount_minor}

@@ -41,6 +41,8 @@ _PROFILE = AgencyProfile(
 class Esp(AgencyHooks):
     """Describes itself; promises nothing."""
 
+    api_version = "1.0"
+
     @hookimpl
     def agency_profile(self) -> AgencyProfile:
         """Return the manifest."""

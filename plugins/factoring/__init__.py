@@ -95,6 +95,8 @@ _PROFILE = AgencyProfile(
 class Factoring(AgencyHooks):
     """The hooks; all pure."""
 
+    api_version = "1.0"
+
     @hookimpl
     def agency_profile(self) -> AgencyProfile:
         """Return the manifest."""

@@ -46,7 +46,7 @@ class TestRefusals:
             (b"", "file.not_a_ledger", "an empty file"),
             (b'<!DOCTYPE x [<!ENTITY e "boo">]><Invoice>&e;</Invoice>', "file.doctype", "DOCTYPE"),
             (b"<Invoice", "file.invalid", "well-formed"),
-            (b"<a>" * 100, "file.invalid", "nests deeper"),
+            (b"<a>" * 100, "file.invalid", "nests too deep"),
         ],
     )  # fmt: skip
     def test_each_says_what_it_found_and_what_to_do(self, content, code, says):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+from gateway.domain.exchange import TO_FACTORING
 from gateway.domain.reasons import is_known
 from gateway.errors import FileQuarantined, FileRefused
 from gateway.formats.detect import HEAD_BYTES, detect, open_payments
@@ -54,7 +55,7 @@ def check(data: bytes) -> Read:
     assert all(is_known(finding.code) for finding in got.findings), got.places
     for payment in got.payments:
         assert payment.amount_minor >= 0
-        assert payment.posts == (not payment.why_not)
+        assert payment.posts == (payment.why_not in {"", TO_FACTORING})
         assert payment.key
         assert not payment.why_not or is_known(payment.why_not)
         assert len(payment.references) != 1 or payment.references[0].kind == "text"

@@ -210,10 +210,10 @@ def test_records_of_a_payment_in_another_order_still_belong_to_it():
     [
         (b"70" + b"0" * 7 + b"2", b"71" + b"0" * 7 + b"2", "file.truncated"),
         (b"70" + b"0" * 7 + b"2", b"70" + b"0" * 7 + b"3", "file.control_total"),
-        (b"05" + b"000991", b"06" + b"000991", "stands outside a section"),
-        (b"15" + b"0" * 21, b"16" + b"0" * 21, "inside a section"),
+        (b"05" + b"000991", b"06" + b"000991", "stands outside TK05-TK15"),
+        (b"15" + b"0" * 21, b"16" + b"0" * 21, "TK70 before TK15"),
         (b"01BGMAX", b"01BGMAX", ""),
-        (b"SEK  ", b"S1K  ", "is not a currency"),
+        (b"SEK  ", b"S1K  ", "must be a currency"),
         (b"20260803", b"20260832", "payment_date"),
         (b"0000000012345", b"00000000123x5", "amount_minor"),
     ],

@@ -87,6 +87,11 @@ def test_the_net_total_is_compared(version):
     wrong = re.sub(rb"(<TtlNetNtry(?:Amt)?>(?:<Amt>)?)2.00", rb"\g<1>2.01", data)
     assert wrong != data
     assert read(wrong).codes == {"file.control_total"}
+    turned = re.sub(rb"(<TtlNetNtry(?:Amt>[0-9.]*</TtlNetNtryAmt>|>.*?</Amt>)<CdtDbtInd>)[A-Z]{4}", rb"\g<1>DBIT", data)
+    assert turned != data
+    got = read(turned)
+    assert (got.verdict, got.codes) == ("quarantined", {"file.control_total"}), "what is owed is not what is paid"
+    assert "TtlNetNtry/CdtDbtInd" in got.places
 
 
 def test_sections_are_named_by_account_id_and_number():

@@ -156,10 +156,10 @@ def test_an_unknown_date_is_no_fault_but_an_impossible_one_is():
     ("old", "new", "said"),
     [
         (b"0000000000012345", b"00000000000x2345", "line 3, amount_minor"),
-        (b"NY09103100000020", b"NY09103100000090", "has no amount item 2"),
-        (b"NY09103100000010", b"NY08103100000010", "outside an assignment"),
+        (b"NY09103100000020", b"NY09103100000090", "has 30 without 31"),
+        (b"NY09103100000010", b"NY08103100000010", "stands outside NY08"),
         (b"NY090088", b"XX090088", "not a record"),
-        (b"NY000089", b"NY000010", "inside another"),
+        (b"NY000089", b"NY000010", "must stand first"),
     ],
 )
 def test_damage_is_named(old, new, said):

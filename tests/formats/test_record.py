@@ -21,10 +21,10 @@ from gateway.formats.record import (
     filler,
     number,
     one_of,
-    pattern,
     record,
     text,
 )
+from gateway.formats.record_pattern import pattern
 
 
 @record(length=40)

@@ -62,9 +62,9 @@ def test_a_document_type_declaration_is_refused(schema, declaration):
 
 
 def test_depth_and_endless_tokens_are_capped():
-    with pytest.raises(DecodeError, match="deeper than 64"):
+    with pytest.raises(DecodeError, match="nests too deep"):
         elements(b"<a>" * 65)
-    with pytest.raises(DecodeError, match="never ends"):
+    with pytest.raises(DecodeError, match="does not end"):
         elements(b"<a><!--" + b"x" * 3_000_000)
 
 

@@ -23,6 +23,9 @@ from tests.fuzz.watch import bound_process
 OURS = 0.6
 """Share of inputs damaged by our own mutator, which knows records and elements; libFuzzer knows bytes and comparisons."""
 
+WATCHED_SECONDS = 60
+"""Processor time for a large input while atheris looks on, which makes the readers several times slower."""
+
 
 def main(name: str, folder: Path, options: list[str]) -> None:
     """Fuzz until libFuzzer's options say stop; does not return."""
@@ -41,7 +44,7 @@ def main(name: str, folder: Path, options: list[str]) -> None:
         note(fault_of(target.judge, data), data)
         if executions % (10 * FLAT_EVERY) == 0:
             grown = Mutator(Random(executions), target.unit, target.tokens).grown(data)
-            note(fault_of(lambda given: check_flat(given, target.way), grown), grown)
+            note(fault_of(lambda given: check_flat(given, target.way, WATCHED_SECONDS), grown), grown)
 
     def mutate(data: bytes, max_size: int, seed: int) -> bytes:
         rng = Random(seed)

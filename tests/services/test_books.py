@@ -11,7 +11,7 @@ from gateway.db.tables import IncomingPayment, LedgerEntry
 from gateway.domain.exchange import ObjectReceipt, Receipt
 from gateway.domain.ledger import EntryKind, OrderStatus
 from gateway.errors import NotFound, Refused
-from gateway.services import ingest, links, posting, receipts
+from gateway.services import ingest, links, placing, posting, receipts
 from gateway.services.cards import agreement_of
 from tests.rules.test_r_pm import at_agency
 from tests.rules.world import ACTOR, World
@@ -140,11 +140,11 @@ def test_information_without_money_is_matched_to_no_claim(fjord):
     fjord.far.pay("1", 1000)
     fjord.far.tell()
     (row,) = fjord.payments()
-    posting.unmatch(fjord.house, row.id, ACTOR)
+    placing.unmatch(fjord.house, row.id, ACTOR)
     with fjord.house.database.write() as connection:
         connection.execute(update(IncomingPayment).values(posts=False, why_not="payment.information_only"))
     with pytest.raises(Refused, match="information_only"):
-        posting.match(fjord.house, row.id, fjord.entry_id("1"), ACTOR)
+        placing.match(fjord.house, row.id, fjord.entry_id("1"), ACTOR)
     assert fjord.agency_balance("1") == 1000
 
 

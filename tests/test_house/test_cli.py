@@ -11,7 +11,9 @@ import pytest
 
 from gateway import cli
 from gateway.demo import ledger
+from gateway.testing.camt_files import CamtEntry, CamtPayment, camt_file
 from gateway.testing.payment_files import OcrPayment, ocr_file
+from gateway.testing.total_in_files import TotalInPayment, total_in_file
 
 
 @pytest.fixture
@@ -352,3 +354,66 @@ def _empty_ledger(folder):
     path = folder / "card.jsonl"
     path.write_bytes(b"".join(ledger.lines([CARD])))
     return path
+
+
+@pytest.mark.rule("R-OP-01")
+def test_what_the_creditor_agreed_with_its_bank_is_said_by_command(kravport, tmp_path):
+    kravport("creditors", "add", "fjord", "--name", "Fjord AS", "--organisation-number", "999999905")
+    options = ("--check", "mod10", "--length", "13", "--tolerance", "100", "--profile", "total_in-unverified")
+    [told] = objects(kravport("creditors", "bank", "fjord", *options, "--json")[1])
+    assert told["payment_rules"] == {
+        "check": "mod10", "lengths": [13], "tolerance_minor": 100, "profiles": ["total_in-unverified"],
+    }  # fmt: skip
+    path = tmp_path / "TIN.txt"
+    path.write_bytes(total_in_file([[TotalInPayment(12_500, "17", "00000000000000001")]]))
+    assert kravport("bank-file", path)[0] == 0
+    assert "nothing agreed" in kravport("creditors", "bank", "fjord")[1]
+    path.write_bytes(total_in_file([[TotalInPayment(12_600, "17", "00000000000000002")]]))
+    assert kravport("bank-file", path)[0] == 3
+    assert kravport("creditors", "bank", "fjord", "--length", "13")[0] == 1
+
+
+@pytest.fixture
+def told_twice(kravport, lines, tmp_path):
+    """Two invoices, a payment of the first with its reference, and the same money told once more by another file."""
+    kid = "1000000000017"
+    kravport(
+        "ingest", lines(CARD, INVOICE | {"payment_reference": kid}, INVOICE | {"external_id": "I2", "number": "2"})
+    )
+    for name, data in (
+        ("OCR.dat", ocr_file([[OcrPayment(12_500, kid)]])),
+        ("camt.xml", camt_file([CamtEntry((CamtPayment(12_500, kid, payer="86011117947"),))])),
+    ):
+        (tmp_path / name).write_bytes(data)
+        assert kravport("bank-file", tmp_path / name)[0] == 0
+    rows = objects(kravport("payments", "list", "--json")[1])
+    return sorted(row["id"] for row in rows)
+
+
+@pytest.mark.rule("R-PM-03", "R-PM-10", "R-OP-08")
+def test_payments_are_matched_posted_and_taken_back_by_command(kravport, told_twice):
+    first, second = told_twice
+    [shown] = objects(kravport("payments", "show", second, "--json")[1])
+    assert (shown["difference"], shown["twin_id"], shown["suggested"]) == ("payment.possible_duplicate", first, "1")
+    assert f"as payment {first}" in shown["why"]
+    assert kravport("payments", "same", second) == (
+        0, f"payment {second}: set aside, the same as an earlier payment\n", "",
+    )  # fmt: skip
+    text = kravport("payments", "show", first)[1]
+    assert "match_rule: payment_reference" in text
+    assert "seen: '1000000000017' (payment_reference 1) is the payment_reference of 1" in text
+    assert kravport("payments", "post", first)[:2] == (0, f"payment {first}: posted\n")
+    code, _, err = kravport("payments", "post", first)
+    assert (code, err) == (1, f"payment {first}: The payment is posted already.\n")
+    assert kravport("payments", "unmatch", first)[0] == 0
+    assert kravport("payments", "match", first, "2")[0] == 0
+    [shown] = objects(kravport("payments", "show", first, "--json")[1])
+    assert (shown["state"], shown["belongs_to"], shown["match_rule"]) == ("proposed", "2", "person")
+    assert kravport("payments", "match", first, "99")[0] == 1
+    assert kravport("payments", "unmatch", second, first)[0] == 0
+    assert kravport("payments", "another", second, first)[0] == 1
+    states = {row["id"]: row["state"] for row in objects(kravport("payments", "list", "--json")[1])}
+    assert states == {first: "unmatched", second: "proposed"}
+    assert "waits again" in kravport("payments", "unmatch", second)[1]
+    assert "difference.unidentified" in kravport("payments", "list")[1]
+    assert kravport("payments", "show", 10**6)[0] == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from string import ascii_lowercase
+from string import ascii_letters
 from typing import NamedTuple
 
 from gateway.domain.exchange import Finding
@@ -122,8 +122,8 @@ class View:
 
 
 def key_of(number: int) -> str:
-    """Return the letter of a field of a ruled record: a for 0. No record has as many fields as letters."""
-    return ascii_lowercase[number]
+    """Return the sign of a field of a ruled record: a for 0, behind z the capitals; from 52 on a star stands for all."""
+    return ascii_letters[number] if number < len(ascii_letters) else "*"
 
 
 def ruler(width: int) -> str:

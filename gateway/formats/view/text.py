@@ -28,7 +28,7 @@ def as_text(explained: Explanation, name: str = "") -> str:
         lines += ["", f"{label('findings', language)}:"]
         lines += [INDENT + _finding(finding, language) for finding in explained.told_findings]
     if explained.view:
-        lines += _records(explained.view, language)
+        lines += records_text(explained.view, language)
     return "\n".join(lines) + "\n"
 
 
@@ -95,7 +95,8 @@ def _finding(finding: FindingTold, language: str) -> str:
 # --- record by record ------------------------------------------------------------------------------------------------
 
 
-def _records(view: View, language: str) -> Iterator[str]:
+def records_text(view: View, language: str) -> Iterator[str]:
+    """Yield the lines of a file shown record by record."""
     yield from ("", f"{label('records', language)}:")
     if view.width:
         yield from ("", INDENT + ruler(view.width))

@@ -1,0 +1,114 @@
+"""What crosses the boundary while a hook runs: claims counted on their way out, answers looked at on their way in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, BinaryIO, TypeVar
+
+from gateway.agencies.calling import Gate
+from gateway.agencies.shapes import WrongType, checked
+from gateway.domain.exchange import Claim, Direction, Finding, LinkKind, Payment, Reference, Totals
+from gateway.domain.transport import Transport, Waiting
+
+ANSWERS_MAX = 1000
+"""Findings on one card or claim, files of one run: no honest plugin comes near, and each is kept and shown."""
+
+T = TypeVar("T")
+
+
+class LookedAt:
+    """The payments of a plugin's stream, each looked at; *format* and *findings* are told after the last of them."""
+
+    def __init__(self, payments: Iterator[Payment], stream: Any) -> None:
+        self._payments, self._stream = payments, stream
+        self.format, self.findings = "", list[Finding]()
+
+    def __iter__(self) -> Iterator[Payment]:
+        yield from self._payments
+        self.format = checked(str, self._stream.format)
+        self.findings = [checked(Finding, finding) for finding in self._stream.findings]
+
+
+class Gated:
+    """A transport that serves a plugin only while its caller waits; each use is a sign of life."""
+
+    def __init__(self, transport: Transport, gate: Gate) -> None:
+        self._transport, self._gate = transport, gate
+
+    def put(self, filename: str, content: BinaryIO, size: int) -> str:
+        """Upload."""
+        with self._gate.passed():
+            return self._transport.put(filename, content, size)
+
+    def waiting(self) -> Sequence[Waiting]:
+        """Return what waits."""
+        with self._gate.passed():
+            return self._transport.waiting()
+
+    def get(self, filename: str, into: BinaryIO) -> None:
+        """Copy one waiting file."""
+        with self._gate.passed():
+            self._transport.get(filename, into)
+
+    def remove(self, filename: str) -> None:
+        """Take a file out of the mailbox."""
+        with self._gate.passed():
+            self._transport.remove(filename)
+
+    def read_back(self, filename: str, into: BinaryIO) -> bool:
+        """Copy a file delivered earlier."""
+        with self._gate.passed():
+            return self._transport.read_back(filename, into)
+
+
+_CHARGE, _DEBIT = LinkKind.CHARGE, Direction.DEBIT  # looked up for every item of an evening
+
+
+class Counting:
+    """Hands claims through and counts them, so that a plugin cannot lose or invent one unnoticed."""
+
+    def __init__(self, claims: Iterable[Claim], *, are_new: bool) -> None:
+        self._claims, self._are_new, self.totals = claims, are_new, Totals()
+        self.is_over = False
+
+    def __iter__(self) -> Iterator[Claim]:
+        claims = items = debit = credit = charge = instructions = 0
+        for claim in self._claims:
+            claims += 1
+            instructions += len(claim.instructions)
+            if self._are_new:
+                debit += claim.original_minor
+            for item in claim.items:
+                items += 1
+                if item.kind is _CHARGE:
+                    charge += item.amount_minor
+                elif item.direction is _DEBIT:
+                    debit += item.amount_minor
+                else:
+                    credit += item.amount_minor
+            yield claim
+        self.totals = Totals(claims, items, debit, credit, charge, instructions)
+        self.is_over = True
+
+
+def add_totals(parts: Iterable[Totals]) -> Totals:
+    """Return the sum of control totals of one currency."""
+    return Totals(*(sum(column) for column in zip(Totals(), *parts, strict=True)))
+
+
+def several(kind: type[T], found: object) -> tuple[T, ...]:
+    """Return *found* as a tuple of *kind*; raises `WrongType`, also when there are too many."""
+    answers = checked(tuple, found)
+    if len(answers) > ANSWERS_MAX:
+        raise WrongType(f"a plugin must return at most {ANSWERS_MAX} of {kind.__name__}, got {len(answers)}")
+    return tuple(checked(kind, one) for one in answers)
+
+
+def payment_of(row: object) -> Payment:
+    """Return *row* as a payment; raises `WrongType`, also for a negative amount."""
+    payment = checked(Payment, row)
+    if payment.amount_minor < 0:
+        raise WrongType(f"payment {payment.position} is negative; its direction tells which way money went")
+    for reference in payment.references:
+        checked(Reference, reference)
+    return payment

@@ -1,0 +1,49 @@
+"""``kravport demo --agency``: the two evenings with any plugin that can, also one that somebody else has just made."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gateway.cli.plugins import plugin
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("evenings"), pytest.mark.timeout(300)]
+
+
+def demo(home, agency, path=""):
+    return subprocess.run(
+        [sys.executable, "-m", "gateway.cli", "demo", "--once", "--json", "--patience", "120", "--agency", agency],
+        check=False, capture_output=True, text=True,
+        env={k: v for k, v in os.environ.items() if not k.startswith("KRAVPORT_")}
+        | {"KRAVPORT_HOME": str(home), "PYTHONPATH": os.pathsep.join(filter(None, (path, str(Path.cwd()))))},
+    )  # fmt: skip
+
+
+def test_a_plugin_of_somebody_elses_lives_through_it(tmp_path):
+    """Its files go over real SFTP to its own sandbox, its money comes back, and the ledgers agree claim by claim."""
+    made = CliRunner().invoke(plugin, ["new", "acme", "--folder", str(tmp_path)], standalone_mode=False)
+    assert made.exception is None
+    source = tmp_path / "kravport-acme" / "src"
+    metadata = source / "kravport_acme-0.1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: kravport-acme\nVersion: 0.1.0\n")
+    (metadata / "entry_points.txt").write_text("[kravport.agencies]\nacme = kravport_acme:plugin\n")
+    ran = demo(tmp_path / "home", "acme", str(source))
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    result = json.loads(ran.stdout.splitlines()[-1])
+    assert result["ledgers_agree"] is True
+    assert result["preview_equals_run"] is True
+    assert result["claims_compared"] > 40
+    assert result["payments_posted"] == result["payments_imported"] == 7
+
+
+def test_an_agency_that_can_take_nothing_says_so_at_once(tmp_path):
+    ran = demo(tmp_path / "home", "esp")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("kravport: esp takes no invoices yet. ESP publishes no file format")
