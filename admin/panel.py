@@ -28,7 +28,7 @@ from admin.plans import Plans
 from admin.texts import text
 from admin.views import INDEX, VIEWS
 from admin.views.choices import strangers_language
-from gateway.errors import ConfigurationError, NotFound
+from gateway.errors import ConfigurationError, NotFound, PluginError
 from gateway.services.house import House
 
 PANEL_URL = "/panel"
@@ -176,6 +176,7 @@ def _answer_errors(app: Flask) -> None:
     app.register_error_handler(CSRFError, _stale_form)
     app.register_error_handler(NotFound, _no_such_thing)
     app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(PluginError, _plugin_error)
     app.register_error_handler(Exception, _unforeseen)
 
 
@@ -199,6 +200,14 @@ def _stale_form(error: CSRFError) -> Any:
     if not _is_ours():
         return error
     return _error_page(400, text(language(), "error.stale_form"))
+
+
+def _plugin_error(error: PluginError) -> Any:
+    """Say which plugin did what: whoever operates it can mend it, and nothing else is broken (P18)."""
+    if not _is_ours():
+        return _unforeseen(error)
+    _log.warning("plugin at %s %s: %s", request.method, request.path, error)
+    return _error_page(500, text(language(), "error.plugin", reason=str(error)))
 
 
 def _unforeseen(error: Exception) -> Any:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection
+from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
 
 from gateway import clock
 from gateway.agencies import Agencies, Agency
@@ -70,15 +72,24 @@ def _look(agencies: Agencies) -> tuple[tuple[Standing, ...], frozenset[tuple[str
     """
     settings, now = Settings.from_environment(), clock.now()
     layouts = [(agency.profile.key, layout) for agency in agencies for layout in agency.profile.layouts]
-    with suppress(SQLAlchemyError):
-        database = Database(settings.effective_database_url)
-        try:
-            with database.read() as connection:
-                confirmed = frozenset((key, one.name) for key, one in layouts if is_confirmed(connection, one))
-                return standings(agencies, now, connection), confirmed
-        finally:
-            database.close()
+    with suppress(SQLAlchemyError), _opened(settings.effective_database_url) as connection:
+        confirmed = frozenset((key, one.name) for key, one in layouts if is_confirmed(connection, one))
+        return standings(agencies, now, connection), confirmed
     return standings(agencies, now), frozenset((key, one.name) for key, one in layouts if one.confirmed)
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Connection]:
+    """Open the database for reading, if there is one: looking into a file that is not there would make it."""
+    file = url.removeprefix("sqlite:///")
+    if file != url and not Path(file).exists():
+        raise NoSuchTableError(file)
+    database = Database(url)
+    try:
+        with database.read() as connection:
+            yield connection
+    finally:
+        database.close()
 
 
 def _row(standing: Standing, agency: Agency | None, confirmed: frozenset[tuple[str, str]]) -> dict[str, Any]:

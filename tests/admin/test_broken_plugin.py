@@ -10,6 +10,7 @@ import pytest
 from gateway.agencies import Agencies
 from plugins.factoring import plugin as factoring
 from tests.admin.office import make_app
+from tests.admin.reading import send
 from tests.services.test_broken_plugins import Sound
 
 PAGES = ("", "invoices/", "customers/", "agreements/", "agreements/new", "envelopes/", "payments/")
@@ -29,3 +30,7 @@ def test_the_pages_stand_without_the_plugin(worked):
     assert "is object, not AgencyHooks" in unescape(shown["agreements/"].text)
     assert "Third Party" in shown["agreements/new"].text
     assert "Programtillegget lowell brøt kontrakten: is object, not AgencyHooks." in unescape(shown[""].text)
+    page = f"/panel/agreements/{office.fjord.agreement_id}"
+    refused = send(client, f"{page}/load", page, confirmed="1", reason="once more")
+    assert refused.status_code == 500
+    assert "agency plugin 'lowell': is object, not AgencyHooks" in unescape(refused.text)

@@ -382,6 +382,7 @@ def test_a_third_partys_plugin_is_in_the_list_and_the_broken_ones_with_their_rea
     shown = CliRunner().invoke(cli.plugins, [], standalone_mode=False).output
     assert "explodes: DID NOT LOAD: cannot be imported: RuntimeError: no licence" in shown
     assert "sound: Third Party; boundary 1.0" in shown
+    assert not (tmp_path / "home" / "kravport.sqlite").exists(), "looking made a database"
 
 
 @pytest.mark.parametrize(
