@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gateway.db.tables import InboundFile
 from gateway.formats.total_in import PROFILE
-from gateway.services import inbound
+from gateway.services import bank, inbound
 from gateway.testing.autogiro_files import REFUND, GiroPayment, autogiro_file, autogiro_old_file
 from gateway.testing.total_in_files import TotalInPayment, total_in_file
 from tests.rules.world import World
@@ -73,7 +73,7 @@ def test_total_in_is_taken_only_where_the_agreement_names_its_profile(house, clo
 
 
 def test_total_in_under_its_profile_carries_a_warning(house, clock, tmp_path):
-    settings = {"ledger_id": "4711-SEK", "agency_id": "SANDBOX", inbound.PAYMENT_PROFILES: [PROFILE]}
+    settings = {"ledger_id": "4711-SEK", "agency_id": "SANDBOX", bank.PAYMENT_PROFILES: [PROFILE]}
     world = swedish(house, clock, tmp_path, settings=settings)
     taken = world.take_file("total.txt", total_in_file([[TotalInPayment(1250_00, REFERENCE)]]))
     assert (taken.state, taken.findings[0]["code"]) == ("imported", "totalin.unverified")
