@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, or_, select, updat
 from gateway.db.bulk import table_of
 from gateway.db.tables import Claim, IncomingPayment
 from gateway.domain.exchange import Agreement, Direction
-from gateway.services.parts import DIVIDED, parts_of, settled
+from gateway.services.parts import DIVIDED, parts_of, shares
 
 _P = table_of(IncomingPayment)
 _C = table_of(Claim)
@@ -73,16 +73,16 @@ def _whole(connection: Connection, row: Any, entry_id: int) -> dict[int, int]:
 
 
 def _divided(connection: Connection, payment_id: int) -> dict[int, int]:
-    return {one.invoice.id: one.money_minor for one in settled(parts_of(connection, payment_id))}
+    return shares(parts_of(connection, payment_id))
 
 
 def _takes_back() -> ColumnElement[bool]:
     return or_(_P.c.is_reversal, _P.c.direction == Direction.DEBIT.value)
 
 
-def _change(connection: Connection, row: Any, shares: Mapping[int, int]) -> None:
+def _change(connection: Connection, row: Any, by_invoice: Mapping[int, int]) -> None:
     if row.agreement_id is None:
         return
-    for entry_id, share in shares.items():
+    for entry_id, share in by_invoice.items():
         mine = (_C.c.agreement_id == row.agreement_id, _C.c.entry_id == entry_id)
         connection.execute(update(_C).where(*mine).values(agency_paid_minor=_C.c.agency_paid_minor + share))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, and_, case, func, or_, select, update
@@ -9,7 +10,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select, update
 from gateway.db.bulk import batches, table_of
 from gateway.db.ledger_sql import IN_LIST_MAX
 from gateway.db.tables import Agreement as AgreementRow
-from gateway.db.tables import Creditor, FactoringSettings, IncomingPayment
+from gateway.db.tables import Claim, Creditor, FactoringSettings, IncomingPayment
 from gateway.domain.exchange import TO_FACTORING, Agreement, Service
 from gateway.domain.identifiers import account_key
 from gateway.domain.references import PaymentRules, payment_rules
@@ -99,14 +100,34 @@ def name_factoring(connection: Connection, file: Any) -> Agreement | None:
     return owner
 
 
+def factoring_with(connection: Connection, payment: Any, entry_id: int) -> dict[str, Any]:
+    """Return agreement and label of a payment that went to a factoring company, once its invoice says to which of several.
+
+    Nothing for any other payment, or where none of them has the invoice.
+    """
+    if payment.why_not != TO_FACTORING:
+        return {}
+    claim = table_of(Claim).columns
+    has = select(claim.agreement_id).where(claim.entry_id == entry_id, claim.state != "withdrawn")
+    owners = set(_factoring_companies(connection, payment.creditor_id)) & set(connection.execute(has).scalars())
+    if len(owners) != 1:
+        return {}
+    owner = agreement_of(connection, owners.pop())[0]
+    return {"agreement_id": owner.agreement_id, "label": owner.display_name}
+
+
 def _factoring_company(connection: Connection, creditor_id: int) -> Agreement | None:
-    """Return the one agreement with a factoring company, or with an agency that is treated as one (R-FA-01)."""
+    ids = _factoring_companies(connection, creditor_id)
+    return agreement_of(connection, ids[0])[0] if len(ids) == 1 else None
+
+
+def _factoring_companies(connection: Connection, creditor_id: int) -> Sequence[int]:
+    """Return the agreements with factoring companies, and with agencies that are treated as such (R-FA-01)."""
     a, settings = AgreementRow, FactoringSettings
     uses = select(settings.creditor_id).where(settings.creditor_id == creditor_id, settings.use_factoring)
     is_factor = or_(a.service == Service.FACTORING.value, and_(a.treated_as_factoring, uses.exists()))
     found = connection.execute(select(a.id).where(a.creditor_id == creditor_id, a.state == "active", is_factor))
-    ids = found.scalars().all()
-    return agreement_of(connection, ids[0])[0] if len(ids) == 1 else None
+    return found.scalars().all()
 
 
 _WAITS = _P.c.state.in_(("proposed", "unmatched"))
@@ -115,5 +136,8 @@ _SET_APART = {
     "entry_id": None,
     "match_rule": "",
     "state": case((_WAITS, "unmatched"), else_=_P.c.state),
-    "difference": case((_WAITS, "payment.agency_payout"), else_=_P.c.difference),
+    # Told before in another form: then that is the question (R-PM-10).
+    "difference": case(
+        (and_(_WAITS, _P.c.difference != twins.POSSIBLE), "payment.agency_payout"), else_=_P.c.difference
+    ),
 }

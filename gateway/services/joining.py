@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, select, update
 
 from gateway.db import audit
 from gateway.db.bulk import batches, table_of
@@ -20,6 +20,7 @@ from gateway.errors import NotFound
 from gateway.services.entries import SOURCE
 from gateway.services.house import House
 from gateway.services.marks import locked_entry, refuse_if_sent
+from gateway.services.takeback import is_undone
 
 _E = table_of(LedgerEntry)
 NOT_OURS = "payment.back_reference"
@@ -73,7 +74,7 @@ def _by_bank_reference(
 def _made_here(connection: Connection, creditor_id: int, column: Any, values: Iterable[Any]) -> Iterable[Any]:
     for some in batches(sorted(values), IN_LIST_MAX):
         mine = (_E.c.creditor_id == creditor_id, _E.c.source == SOURCE, column.in_(some))
-        standing = _E.c.order_status == OrderStatus.INVOICED.value
+        standing = and_(_E.c.order_status == OrderStatus.INVOICED.value, ~is_undone(_E))
         yield from connection.execute(select(*_E.columns).where(*mine, standing).order_by(_E.c.id))
 
 
@@ -101,7 +102,7 @@ def same_as_posted(house: House, entry_id: int, actor: str) -> int:
     with house.database.write() as connection:
         row = locked_entry(connection, entry_id)
         refuse_if_sent(connection, row)
-        mine = (_E.c.group_id == row.group_id, _E.c.source == SOURCE, _E.c.id < row.id)
+        mine = (_E.c.group_id == row.group_id, _E.c.source == SOURCE, _E.c.id < row.id, ~is_undone(_E))
         query = select(*_E.columns).where(*mine, _E.c.amount_minor == row.amount_minor, _E.c.kind == row.kind)
         ours = connection.execute(query.order_by(_E.c.id).limit(1)).one_or_none()
         if ours is None or row.source == SOURCE:

@@ -56,14 +56,32 @@ def settled(parts: Sequence[Part]) -> list[Settled]:
     return found if all(one.money_minor >= 0 for one in found) else []
 
 
+def shares(parts: Sequence[Part]) -> dict[int, int]:
+    """Return by invoice the money that *parts* bring it in minor units, whatever was linked since they were made.
+
+    What counts on a claim must be taken off it as it was put on; whether it can still be posted so, `settled` says.
+    """
+    invoices = [part for part in parts if part.entry.kind == "invoice"]
+    found = {part.entry.id: part.amount_minor for part in invoices}
+    for part in parts:
+        if part.entry.kind == "credit_note" and (home := _named_home(part.entry, invoices)) is not None:
+            found[home.id] += part.amount_minor
+    return found
+
+
 def _home(credit_note: Any, invoices: Sequence[Part]) -> Any | None:
     """Return the one invoice that *credit_note* can be set off against."""
+    home = _named_home(credit_note, invoices)
+    if home is None or home.customer_id != credit_note.customer_id:
+        return None
+    is_free = credit_note.group_id in {credit_note.id, home.group_id}
+    return home if is_free else None
+
+
+def _named_home(credit_note: Any, invoices: Sequence[Part]) -> Any | None:
     numbers = {credit_note.credits_number, *credit_note.credits}
     homes = [part.entry for part in invoices if len(invoices) == 1 or part.entry.number in numbers]
-    if len(homes) != 1 or homes[0].customer_id != credit_note.customer_id:
-        return None
-    is_free = credit_note.group_id in {credit_note.id, homes[0].group_id}
-    return homes[0] if is_free else None
+    return homes[0] if len(homes) == 1 else None
 
 
 def keep(connection: Connection, payment_id: int, parts: Sequence[Part]) -> None:

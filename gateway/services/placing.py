@@ -52,7 +52,7 @@ def match(house: House, payment_id: int, entry_id: int, actor: str) -> None:
         NotFound: no such payment, or no invoice of this creditor and currency.
     """
     with house.database.write() as connection:
-        row = payment_row(connection, payment_id)
+        row = _with_books(connection, payment_id)
         entry = entry_row(connection, entry_id)
         kinds = ("invoice", "credit_note") if row.direction == "debit" and not row.is_reversal else ("invoice",)
         if entry.kind not in kinds or (entry.creditor_id, entry.currency) != (row.creditor_id, row.currency):
@@ -61,6 +61,7 @@ def match(house: House, payment_id: int, entry_id: int, actor: str) -> None:
         _refuse_information(row)
         values = {"entry_id": entry_id, "state": "proposed", "match_rule": "person", "evidence": null()}
         values |= {"difference": _difference(row, entry, _rules(connection, row))} | _no_duplicate(row)
+        values |= bank.factoring_with(connection, row, entry_id)  # else the company would be told of its own money
         _change(connection, row, values)
         _record(house, connection, row, actor, "payment.matched", {"invoice": entry_id} | _before(row))
 
@@ -76,7 +77,7 @@ def divide(house: House, payment_id: int, actor: str) -> None:
         NotFound: no such payment.
     """
     with house.database.write() as connection:
-        row = payment_row(connection, payment_id)
+        row = _with_books(connection, payment_id)
         _refuse_posted(row)
         _refuse_information(row)
         parts = possible_parts(connection, row)
@@ -131,7 +132,7 @@ def ignore(house: House, payment_id: int, actor: str, reason: str) -> None:
     if not reason.strip():
         raise Refused("payment.reason_needed")
     with house.database.write() as connection:
-        row = payment_row(connection, payment_id)
+        row = _with_books(connection, payment_id)
         _refuse_posted(row)
         place = row.entry_id or row.suggested_entry_id
         _change(connection, row, {"state": "ignored", "entry_id": None, "suggested_entry_id": place})
@@ -171,13 +172,14 @@ def another_money(house: House, payment_id: int, actor: str) -> None:
         NotFound: no such payment.
     """
     with house.database.write() as connection:
-        row = payment_row(connection, payment_id)
+        row = _with_books(connection, payment_id)
         if row.difference not in {twins.POSSIBLE, twins.SAME} or row.twin_id is None:
             raise Refused("payment.not_a_duplicate")
         values: dict[str, Any] = {"twin_id": None, "state": "unmatched", "difference": _UNKNOWN}
         parts = parts_of(connection, row.id) if row.match_rule == DIVIDED else ()
-        if row.suggested_entry_id is not None and row.match_rule and row.match_rule not in ONLY_POINTS:
-            entry = entry_row(connection, row.suggested_entry_id)
+        place = reversals.place_of(connection, row)
+        if place is not None and row.match_rule and row.match_rule not in ONLY_POINTS:
+            entry = entry_row(connection, place)
             values |= {"state": "proposed", "entry_id": entry.id, "suggested_entry_id": None}
             values["difference"] = (
                 division.difference_of(connection, row, parts)
@@ -196,7 +198,10 @@ def _pass_on(connection: Connection, row: Any, twin_id: int) -> None:
 
 
 def _with_books(connection: Connection, payment_id: int) -> Any:
-    """Return a payment's row once nobody else changes its creditor's books: these are locked first, as posting does."""
+    """Return a payment's row once nobody else changes its creditor's books: these are locked first, as posting does.
+
+    Where a payment goes moves its reversals and what claims count; in another order two people would wait for each other.
+    """
     lock_books(connection, payment_row(connection, payment_id, is_locked=False).creditor_id)
     return payment_row(connection, payment_id)
 

@@ -21,6 +21,7 @@ from gateway.services.marks import entry_row, locked_entry
 from gateway.services.parts import DIVIDED, parts_of, settled
 from gateway.services.placing import payment_row
 from gateway.services.regroup import regroup
+from gateway.services.reversals import PLACED_BY_PEOPLE
 from gateway.services.takeback import posted_entries, posting_name
 from gateway.services.told import bring_home, refuse_corrected
 
@@ -95,9 +96,9 @@ def _whole(connection: Connection, row: Any, now: datetime) -> tuple[list[dict[s
         return [], "group.several_invoices"
     if not (row.is_reversal or row.direction == "debit"):
         return _entries(row, invoice, row.principal_minor, posting_name(connection, row), now), ""
-    taken = _posted_parts(connection, row)
-    if taken is None:
-        return [], "payment.original_not_posted"
+    taken, fault = _posted_parts(connection, row)
+    if fault:
+        return [], fault
     return _taking_back(row, invoice, taken, posting_name(connection, row), now), ""
 
 
@@ -130,19 +131,32 @@ def _is_mixed(connection: Connection, invoice: Any) -> bool:
     return len([member for member in members if member.kind == "invoice"]) > 1
 
 
-def _posted_parts(connection: Connection, row: Any) -> list[Any] | None:
-    """Return the entries that the payment a reversal takes back became; None while that payment is not posted.
+def _posted_parts(connection: Connection, row: Any) -> tuple[list[Any], str]:
+    """Return the entries that the payment a reversal takes back became, or the reason code why they cannot be undone.
 
-    An empty list: the file does not say which payment it was, and a person placed the reversal.
+    No entries: the file does not say which payment it was, or a person placed the reversal elsewhere, where it counts.
+    What was moved or divided since stands elsewhere; beside the first entry its invoice would be opened twice.
     """
     if not row.reverses_key:
-        return []
-    original = connection.execute(
-        select(_P.c.id, _P.c.state).where(_P.c.creditor_id == row.creditor_id, _P.c.key == row.reverses_key)
-    ).one_or_none()
-    if original is None:
-        return []
-    return posted_entries(connection, original.id) if original.state == "posted" else None
+        return [], ""
+    same = (_P.c.creditor_id == row.creditor_id, _P.c.key == row.reverses_key)
+    original = connection.execute(select(*_P.columns).where(*same)).one_or_none()
+    if original is None or _is_elsewhere(row, original):
+        return [], ""
+    if original.state != "posted":
+        return [], "payment.original_not_posted"
+    try:
+        parts = posted_entries(connection, original)
+        for part in parts:
+            refuse_corrected(connection, part)
+    except Refused as error:
+        return [], error.code
+    return parts, ""
+
+
+def _is_elsewhere(reversal: Any, original: Any) -> bool:
+    by_person = reversal.match_rule == PLACED_BY_PEOPLE and original.match_rule != DIVIDED
+    return bool(by_person and reversal.entry_id != original.entry_id)
 
 
 def _taking_back(row: Any, invoice: Any, parts: Sequence[Any], name: str, now: datetime) -> list[dict[str, Any]]:

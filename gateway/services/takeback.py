@@ -45,10 +45,35 @@ def posted_of(entry: Any, payment_ids: Sequence[int]) -> ColumnElement[bool]:
     return and_(entry.c.customer_id.in_(customers), entry.c.payment_id.in_(payment_ids))
 
 
-def posted_entries(connection: Connection, payment_id: int) -> list[Any]:
-    """Return the entries that a posted payment became, oldest first: linked parts and surplus."""
-    query = select(*_E.columns).where(posted_of(_E, [payment_id]))
-    return list(connection.execute(query.order_by(_E.c.id)))
+def posted_entries(connection: Connection, payment: Any) -> list[Any]:
+    """Return the entries that a posted payment became, oldest first: linked parts and surplus.
+
+    Raises:
+        Refused: ``payment.already_moved`` where they are not the whole payment any more.
+    """
+    query = select(*_E.columns).order_by(_E.c.id)
+    found = connection.execute(query.where(posted_of(_E, [payment.id]))).all()
+    if _is_whole(found, payment):
+        return list(found)
+    # Paid while it was an order, which may still change its customer: its money stands with the first one.
+    mine = (_E.c.creditor_id == payment.creditor_id, _E.c.source == SOURCE, _E.c.payment_id == payment.id)
+    name = posting_name(connection, payment)
+    names = [name, *(f"{name}:{part.entry.id}" for part in parts_of(connection, payment.id))]
+    names += [f"{one}:surplus" for one in names]
+    ids = {row.id for row in (*found, *connection.execute(query.where(*mine, _E.c.external_id.in_(names))))}
+    found = connection.execute(query.where(_E.c.id.in_(ids))).all()
+    if not _is_whole(found, payment):
+        raise Refused("payment.already_moved")
+    return list(found)
+
+
+def _is_whole(entries: Sequence[Any], payment: Any) -> bool:
+    return bool(abs(sum(entry.amount_minor for entry in entries)) == payment.principal_minor)
+
+
+def is_undone(entry: Any) -> ColumnElement[bool]:
+    """Say of a ledger entry (table or alias) that it was a posting and was taken back: no line of the books repeats it."""
+    return and_(entry.c.source == SOURCE, entry.c.external_id.startswith("payment:"), entry.c.payment_id.is_(None))
 
 
 def posting_name(connection: Connection, payment: Any) -> str:
@@ -69,7 +94,7 @@ def take_back(house: House, connection: Connection, payment: Any, now: datetime,
             ``payment.correction_not_carried``: an agency counts it and cannot be told.
     """
     _refuse_reversed(connection, payment)
-    entries = posted_entries(connection, payment.id)
+    entries = posted_entries(connection, payment)
     for entry in entries:
         if entry.reversed_by_id is not None:
             raise Refused("payment.already_reversed")
