@@ -182,11 +182,15 @@ ANALYZE_ROWS = 2000
 """A change of this size makes PostgreSQL's statistics wrong enough for loops where a hash belongs."""
 
 
-def refresh_statistics(connection: Connection, changed: int, *mapped: type[Any]) -> None:
-    """Tell the planner about a large change before the next statement needs it; autovacuum would a minute later."""
+def refresh_statistics(connection: Connection, changed: int, *mapped: type[Any], only: Sequence[str] = ()) -> None:
+    """Tell the planner about a large change before the next statement needs it; autovacuum would a minute later.
+
+    *only* are the columns it will ask about, where a table has many more.
+    """
     if changed >= ANALYZE_ROWS and connection.dialect.name == "postgresql":
+        columns = f" ({', '.join(only)})" if only else ""
         for one in mapped:
-            connection.execute(text(f'analyze "{table_of(one).name}"'))
+            connection.execute(text(f'analyze "{table_of(one).name}"{columns}'))
 
 
 _Write = Callable[[Connection, Table, Sequence[str], list[tuple[Any, ...]], tuple[Any, ...]], None]

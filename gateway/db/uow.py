@@ -25,6 +25,8 @@ R = TypeVar("R")
 
 TOGETHER_MAX = 64
 """Works that share one transaction: past this the commit's part in the cost of each is nothing any more."""
+SORT_MEMORY = "32MB"
+"""What PostgreSQL may use for one sort or hash before it takes to disk; its own default is that of a small machine."""
 SQLITE_BUSY_SECONDS = 60
 """How long a writer waits for the write lock: longer than the longest evening of the embedded default takes."""
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -176,12 +178,12 @@ def _postgres_engine(url: str, patience: timedelta | None) -> Engine:
     if plain.startswith("postgresql://"):
         plain = plain.replace("postgresql://", "postgresql+psycopg://", 1)
     engine = create_engine(plain, pool_pre_ping=True, pool_size=10, max_overflow=10)
-    if patience is not None:
-        milliseconds = patience // timedelta(milliseconds=1)
+    milliseconds = patience // timedelta(milliseconds=1) if patience is not None else 0
 
-        @event.listens_for(engine, "connect")
-        def _configure(connection: Any, _record: ConnectionPoolEntry) -> None:
-            connection.execute(f"set lock_timeout = {milliseconds}")
-            connection.commit()
+    @event.listens_for(engine, "connect")
+    def _configure(connection: Any, _record: ConnectionPoolEntry) -> None:
+        # Compiling our few large statements takes longer than they do; an evening's sort fits the memory of one.
+        connection.execute(f"set lock_timeout = {milliseconds}; set jit = off; set work_mem = '{SORT_MEMORY}'")
+        connection.commit()
 
     return engine

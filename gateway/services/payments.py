@@ -45,6 +45,9 @@ _P = table_of(IncomingPayment)
 _SHARED = tuple(column.name for column in _S.columns)
 _FOUND_LATER = {"state", "entry_id", "suggested_entry_id", "match_rule", "twin_id", "evidence"}
 _STAGED = tuple(name for name in _SHARED if name not in _FOUND_LATER)
+_LOOKED_UP = (
+    "file_id", "reference", "claim_ref", "case_number", "invoice_number", "key", "reverses_key", "amount_minor", "entry_id",
+)  # fmt: skip
 _in_order = itemgetter(*_STAGED)
 
 
@@ -68,7 +71,7 @@ def take(house: House, file: Any, agreement: Agreement, stream: PaymentStream, w
         if connection.execute(waiting).scalar_one() != count:
             # Another worker took this file over while we were away: it wiped our rows and stages its own.
             raise DeliveryError("the file is being read by another worker")
-        refresh_statistics(connection, count, StagedPayment)
+        refresh_statistics(connection, count, StagedPayment, only=_LOOKED_UP)
         findings = [*stream.findings, *identity.drop_known(connection, file)]
         work.step("matching", 1, 2, count)
         rules = bank.payment_rules_of(connection, file.creditor_id, agreement.agreement_id)

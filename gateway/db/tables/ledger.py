@@ -142,7 +142,7 @@ class LedgerEntry(Base):
     creditor_id: Mapped[int]
     source: Mapped[str]
     external_id: Mapped[str]
-    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
+    customer_id: Mapped[int]
     kind: Mapped[str]
     number: Mapped[str] = mapped_column(default="")
     amount_minor: Mapped[int]

@@ -145,6 +145,69 @@ def upgrade() -> None:
         batch_op.create_index('ix_incoming_payment_without_reference', ['creditor_id', 'amount_minor'], unique=False, sqlite_where=sa.text("reference = ''"), postgresql_where=sa.text("reference = ''"))
         batch_op.create_index('uq_incoming_payment_key', ['creditor_id', 'key'], unique=True, sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
 
+    op.create_table('ledger_entry',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('creditor_id', sa.BigInteger(), nullable=False),
+    sa.Column('source', sa.String(), nullable=False),
+    sa.Column('external_id', sa.String(), nullable=False),
+    sa.Column('customer_id', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sa.String(), nullable=False),
+    sa.Column('number', sa.String(), nullable=False),
+    sa.Column('amount_minor', sa.BigInteger(), nullable=False),
+    sa.Column('currency', sa.String(), nullable=False),
+    sa.Column('booked', sa.Date(), nullable=False),
+    sa.Column('due', sa.Date(), nullable=True),
+    sa.Column('payment_reference', sa.String(), nullable=False),
+    sa.Column('order_number', sa.String(), nullable=False),
+    sa.Column('order_status', sa.String(), nullable=False),
+    sa.Column('invoiced_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.Column('voucher_number', sa.String(), nullable=False),
+    sa.Column('voucher_kind', sa.String(), nullable=False),
+    sa.Column('line_number', sa.BigInteger(), nullable=False),
+    sa.Column('text', sa.String(), nullable=False),
+    sa.Column('credits', sa.JSON(), nullable=False),
+    sa.Column('credits_number', sa.String(), nullable=False),
+    sa.Column('reverses', sa.String(), nullable=False),
+    sa.Column('reversed_by_id', sa.BigInteger(), nullable=True),
+    sa.Column('counter_account', sa.String(), nullable=False),
+    sa.Column('is_bank', sa.Boolean(), nullable=False),
+    sa.Column('bank_reference', sa.String(), nullable=False),
+    sa.Column('paid_from_account', sa.String(), nullable=False),
+    sa.Column('charge_kind', sa.String(), nullable=False),
+    sa.Column('hold_code', sa.String(), nullable=False),
+    sa.Column('document_form', sa.String(), nullable=False),
+    sa.Column('group_id', sa.BigInteger(), nullable=False),
+    sa.Column('link_ref', sa.String(), nullable=False),
+    sa.Column('linked_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.Column('open_minor', sa.BigInteger(), nullable=False),
+    sa.Column('closed_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.Column('origin', sa.String(), nullable=False),
+    sa.Column('origin_agreement_id', sa.BigInteger(), nullable=True),
+    sa.Column('payment_id', sa.BigInteger(), nullable=True),
+    sa.Column('do_not_transfer', sa.Boolean(), nullable=False),
+    sa.Column('do_not_transfer_by', sa.String(), nullable=False),
+    sa.Column('do_not_transfer_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.Column('judged_payment_by', sa.String(), nullable=False),
+    sa.Column('reminder_number', sa.String(), nullable=False),
+    sa.Column('reminder_date', sa.Date(), nullable=True),
+    sa.Column('reminder_deadline', sa.Date(), nullable=True),
+    sa.Column('received_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.Column('content_hash', sa.String(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_ledger_entry')),
+    sa.UniqueConstraint('creditor_id', 'source', 'external_id', name=op.f('uq_ledger_entry_creditor_id_source_external_id'))
+    )
+    with op.batch_alter_table('ledger_entry', schema=None) as batch_op:
+        batch_op.create_index('ix_ledger_entry_amount_minor', ['creditor_id', 'amount_minor'], unique=False, sqlite_where=sa.text("kind = 'invoice'"), postgresql_where=sa.text("kind = 'invoice'"))
+        batch_op.create_index('ix_ledger_entry_creditor_id_kind_id', ['creditor_id', 'kind', 'id'], unique=False)
+        batch_op.create_index('ix_ledger_entry_creditor_id_number', ['creditor_id', 'number'], unique=False, sqlite_where=sa.text("number <> ''"), postgresql_where=sa.text("number <> ''"))
+        batch_op.create_index('ix_ledger_entry_credits_number', ['creditor_id', 'credits_number'], unique=False, sqlite_where=sa.text("credits_number <> ''"), postgresql_where=sa.text("credits_number <> ''"))
+        batch_op.create_index('ix_ledger_entry_customer_id', ['customer_id'], unique=False)
+        batch_op.create_index('ix_ledger_entry_group_id', ['group_id'], unique=False)
+        batch_op.create_index('ix_ledger_entry_link_ref', ['creditor_id', 'link_ref'], unique=False, sqlite_where=sa.text("link_ref <> ''"), postgresql_where=sa.text("link_ref <> ''"))
+        batch_op.create_index('ix_ledger_entry_payment_reference', ['creditor_id', 'payment_reference'], unique=False, sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
+        batch_op.create_index('ix_ledger_entry_unlinked_credit', ['creditor_id', 'customer_id'], unique=False, sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
+        batch_op.create_index('uq_ledger_entry_reminder_number', ['creditor_id', 'reminder_number'], unique=True, sqlite_where=sa.text("kind = 'invoice' and reminder_number <> ''"), postgresql_where=sa.text("kind = 'invoice' and reminder_number <> ''"))
+
     op.create_table('outbox',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('topic', sa.String(), nullable=False),
@@ -405,6 +468,31 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['user_id'], ['user_account.id'], name=op.f('fk_user_role_user_id')),
     sa.PrimaryKeyConstraint('user_id', 'role_id', name=op.f('pk_user_role'))
     )
+    op.create_table('claim_instruction',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('item_id', sa.String(), nullable=False),
+    sa.Column('action', sa.String(), nullable=False),
+    sa.Column('day', sa.Date(), nullable=False),
+    sa.Column('until', sa.Date(), nullable=True),
+    sa.Column('reason', sa.String(), nullable=False),
+    sa.Column('state', sa.String(), nullable=False),
+    sa.Column('wanted_by', sa.String(), nullable=False),
+    sa.Column('wanted_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.Column('envelope_id', sa.BigInteger(), nullable=True),
+    sa.Column('answered_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.Column('reason_code', sa.String(), nullable=False),
+    sa.Column('reason_text', sa.String(), nullable=False),
+    sa.CheckConstraint("state in ('wanted', 'sealed', 'accepted', 'rejected', 'cancelled', 'by_hand')", name=op.f('ck_claim_instruction_state')),
+    sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_claim_instruction_agreement_id')),
+    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entry.id'], name=op.f('fk_claim_instruction_entry_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_claim_instruction')),
+    sa.UniqueConstraint('item_id', name=op.f('uq_claim_instruction_item_id'))
+    )
+    with op.batch_alter_table('claim_instruction', schema=None) as batch_op:
+        batch_op.create_index('ix_claim_instruction_agreement_id_entry_id', ['agreement_id', 'entry_id'], unique=False)
+
     op.create_table('counter',
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('kind', sa.String(), nullable=False),
@@ -465,70 +553,6 @@ def upgrade() -> None:
     with op.batch_alter_table('kept_answer', schema=None) as batch_op:
         batch_op.create_index('ix_kept_answer_claimed_at', ['claimed_at'], unique=False)
 
-    op.create_table('ledger_entry',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
-    sa.Column('creditor_id', sa.BigInteger(), nullable=False),
-    sa.Column('source', sa.String(), nullable=False),
-    sa.Column('external_id', sa.String(), nullable=False),
-    sa.Column('customer_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('kind', sa.String(), nullable=False),
-    sa.Column('number', sa.String(), nullable=False),
-    sa.Column('amount_minor', sa.BigInteger(), nullable=False),
-    sa.Column('currency', sa.String(), nullable=False),
-    sa.Column('booked', sa.Date(), nullable=False),
-    sa.Column('due', sa.Date(), nullable=True),
-    sa.Column('payment_reference', sa.String(), nullable=False),
-    sa.Column('order_number', sa.String(), nullable=False),
-    sa.Column('order_status', sa.String(), nullable=False),
-    sa.Column('invoiced_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
-    sa.Column('voucher_number', sa.String(), nullable=False),
-    sa.Column('voucher_kind', sa.String(), nullable=False),
-    sa.Column('line_number', sa.BigInteger(), nullable=False),
-    sa.Column('text', sa.String(), nullable=False),
-    sa.Column('credits', sa.JSON(), nullable=False),
-    sa.Column('credits_number', sa.String(), nullable=False),
-    sa.Column('reverses', sa.String(), nullable=False),
-    sa.Column('reversed_by_id', sa.BigInteger(), nullable=True),
-    sa.Column('counter_account', sa.String(), nullable=False),
-    sa.Column('is_bank', sa.Boolean(), nullable=False),
-    sa.Column('bank_reference', sa.String(), nullable=False),
-    sa.Column('paid_from_account', sa.String(), nullable=False),
-    sa.Column('charge_kind', sa.String(), nullable=False),
-    sa.Column('hold_code', sa.String(), nullable=False),
-    sa.Column('document_form', sa.String(), nullable=False),
-    sa.Column('group_id', sa.BigInteger(), nullable=False),
-    sa.Column('link_ref', sa.String(), nullable=False),
-    sa.Column('linked_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
-    sa.Column('open_minor', sa.BigInteger(), nullable=False),
-    sa.Column('closed_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
-    sa.Column('origin', sa.String(), nullable=False),
-    sa.Column('origin_agreement_id', sa.BigInteger(), nullable=True),
-    sa.Column('payment_id', sa.BigInteger(), nullable=True),
-    sa.Column('do_not_transfer', sa.Boolean(), nullable=False),
-    sa.Column('do_not_transfer_by', sa.String(), nullable=False),
-    sa.Column('do_not_transfer_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
-    sa.Column('judged_payment_by', sa.String(), nullable=False),
-    sa.Column('reminder_number', sa.String(), nullable=False),
-    sa.Column('reminder_date', sa.Date(), nullable=True),
-    sa.Column('reminder_deadline', sa.Date(), nullable=True),
-    sa.Column('received_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
-    sa.Column('content_hash', sa.String(), nullable=False),
-    sa.ForeignKeyConstraint(['customer_id'], ['customer.id'], name=op.f('fk_ledger_entry_customer_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_ledger_entry')),
-    sa.UniqueConstraint('creditor_id', 'source', 'external_id', name=op.f('uq_ledger_entry_creditor_id_source_external_id'))
-    )
-    with op.batch_alter_table('ledger_entry', schema=None) as batch_op:
-        batch_op.create_index('ix_ledger_entry_amount_minor', ['creditor_id', 'amount_minor'], unique=False, sqlite_where=sa.text("kind = 'invoice'"), postgresql_where=sa.text("kind = 'invoice'"))
-        batch_op.create_index('ix_ledger_entry_creditor_id_kind_id', ['creditor_id', 'kind', 'id'], unique=False)
-        batch_op.create_index('ix_ledger_entry_creditor_id_number', ['creditor_id', 'number'], unique=False, sqlite_where=sa.text("number <> ''"), postgresql_where=sa.text("number <> ''"))
-        batch_op.create_index('ix_ledger_entry_credits_number', ['creditor_id', 'credits_number'], unique=False, sqlite_where=sa.text("credits_number <> ''"), postgresql_where=sa.text("credits_number <> ''"))
-        batch_op.create_index('ix_ledger_entry_customer_id', ['customer_id'], unique=False)
-        batch_op.create_index('ix_ledger_entry_group_id', ['group_id'], unique=False)
-        batch_op.create_index('ix_ledger_entry_link_ref', ['creditor_id', 'link_ref'], unique=False, sqlite_where=sa.text("link_ref <> ''"), postgresql_where=sa.text("link_ref <> ''"))
-        batch_op.create_index('ix_ledger_entry_payment_reference', ['creditor_id', 'payment_reference'], unique=False, sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
-        batch_op.create_index('ix_ledger_entry_unlinked_credit', ['creditor_id', 'customer_id'], unique=False, sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
-        batch_op.create_index('uq_ledger_entry_reminder_number', ['creditor_id', 'reminder_number'], unique=True, sqlite_where=sa.text("kind = 'invoice' and reminder_number <> ''"), postgresql_where=sa.text("kind = 'invoice' and reminder_number <> ''"))
-
     op.create_table('mailbox_file',
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('name', sa.String(), nullable=False),
@@ -566,31 +590,6 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_webhook_message_agreement_id')),
     sa.PrimaryKeyConstraint('agreement_id', 'message_id', name=op.f('pk_webhook_message'))
     )
-    op.create_table('claim_instruction',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
-    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('item_id', sa.String(), nullable=False),
-    sa.Column('action', sa.String(), nullable=False),
-    sa.Column('day', sa.Date(), nullable=False),
-    sa.Column('until', sa.Date(), nullable=True),
-    sa.Column('reason', sa.String(), nullable=False),
-    sa.Column('state', sa.String(), nullable=False),
-    sa.Column('wanted_by', sa.String(), nullable=False),
-    sa.Column('wanted_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
-    sa.Column('envelope_id', sa.BigInteger(), nullable=True),
-    sa.Column('answered_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
-    sa.Column('reason_code', sa.String(), nullable=False),
-    sa.Column('reason_text', sa.String(), nullable=False),
-    sa.CheckConstraint("state in ('wanted', 'sealed', 'accepted', 'rejected', 'cancelled', 'by_hand')", name=op.f('ck_claim_instruction_state')),
-    sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_claim_instruction_agreement_id')),
-    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entry.id'], name=op.f('fk_claim_instruction_entry_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_claim_instruction')),
-    sa.UniqueConstraint('item_id', name=op.f('uq_claim_instruction_item_id'))
-    )
-    with op.batch_alter_table('claim_instruction', schema=None) as batch_op:
-        batch_op.create_index('ix_claim_instruction_agreement_id_entry_id', ['agreement_id', 'entry_id'], unique=False)
-
     op.create_table('envelope',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -660,29 +659,12 @@ def downgrade() -> None:
 
     op.drop_table('inbound_arrival')
     op.drop_table('envelope')
-    with op.batch_alter_table('claim_instruction', schema=None) as batch_op:
-        batch_op.drop_index('ix_claim_instruction_agreement_id_entry_id')
-
-    op.drop_table('claim_instruction')
     op.drop_table('webhook_message')
     with op.batch_alter_table('transfer_run', schema=None) as batch_op:
         batch_op.drop_index('uq_transfer_run_evening', sqlite_where=sa.text("kind = 'evening'"), postgresql_where=sa.text("kind = 'evening'"))
 
     op.drop_table('transfer_run')
     op.drop_table('mailbox_file')
-    with op.batch_alter_table('ledger_entry', schema=None) as batch_op:
-        batch_op.drop_index('uq_ledger_entry_reminder_number', sqlite_where=sa.text("kind = 'invoice' and reminder_number <> ''"), postgresql_where=sa.text("kind = 'invoice' and reminder_number <> ''"))
-        batch_op.drop_index('ix_ledger_entry_unlinked_credit', sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
-        batch_op.drop_index('ix_ledger_entry_payment_reference', sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
-        batch_op.drop_index('ix_ledger_entry_link_ref', sqlite_where=sa.text("link_ref <> ''"), postgresql_where=sa.text("link_ref <> ''"))
-        batch_op.drop_index('ix_ledger_entry_group_id')
-        batch_op.drop_index('ix_ledger_entry_customer_id')
-        batch_op.drop_index('ix_ledger_entry_credits_number', sqlite_where=sa.text("credits_number <> ''"), postgresql_where=sa.text("credits_number <> ''"))
-        batch_op.drop_index('ix_ledger_entry_creditor_id_number', sqlite_where=sa.text("number <> ''"), postgresql_where=sa.text("number <> ''"))
-        batch_op.drop_index('ix_ledger_entry_creditor_id_kind_id')
-        batch_op.drop_index('ix_ledger_entry_amount_minor', sqlite_where=sa.text("kind = 'invoice'"), postgresql_where=sa.text("kind = 'invoice'"))
-
-    op.drop_table('ledger_entry')
     with op.batch_alter_table('kept_answer', schema=None) as batch_op:
         batch_op.drop_index('ix_kept_answer_claimed_at')
 
@@ -694,6 +676,10 @@ def downgrade() -> None:
     op.drop_table('inbound_file')
     op.drop_table('customer_check')
     op.drop_table('counter')
+    with op.batch_alter_table('claim_instruction', schema=None) as batch_op:
+        batch_op.drop_index('ix_claim_instruction_agreement_id_entry_id')
+
+    op.drop_table('claim_instruction')
     op.drop_table('user_role')
     op.drop_table('user_creditor')
     op.drop_table('factoring_settings')
@@ -726,6 +712,19 @@ def downgrade() -> None:
         batch_op.drop_index('ix_outbox_state_due_at')
 
     op.drop_table('outbox')
+    with op.batch_alter_table('ledger_entry', schema=None) as batch_op:
+        batch_op.drop_index('uq_ledger_entry_reminder_number', sqlite_where=sa.text("kind = 'invoice' and reminder_number <> ''"), postgresql_where=sa.text("kind = 'invoice' and reminder_number <> ''"))
+        batch_op.drop_index('ix_ledger_entry_unlinked_credit', sqlite_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"), postgresql_where=sa.text("group_id = id and kind in ('payment', 'credit_note')"))
+        batch_op.drop_index('ix_ledger_entry_payment_reference', sqlite_where=sa.text("kind = 'invoice' and payment_reference <> ''"), postgresql_where=sa.text("kind = 'invoice' and payment_reference <> ''"))
+        batch_op.drop_index('ix_ledger_entry_link_ref', sqlite_where=sa.text("link_ref <> ''"), postgresql_where=sa.text("link_ref <> ''"))
+        batch_op.drop_index('ix_ledger_entry_group_id')
+        batch_op.drop_index('ix_ledger_entry_customer_id')
+        batch_op.drop_index('ix_ledger_entry_credits_number', sqlite_where=sa.text("credits_number <> ''"), postgresql_where=sa.text("credits_number <> ''"))
+        batch_op.drop_index('ix_ledger_entry_creditor_id_number', sqlite_where=sa.text("number <> ''"), postgresql_where=sa.text("number <> ''"))
+        batch_op.drop_index('ix_ledger_entry_creditor_id_kind_id')
+        batch_op.drop_index('ix_ledger_entry_amount_minor', sqlite_where=sa.text("kind = 'invoice'"), postgresql_where=sa.text("kind = 'invoice'"))
+
+    op.drop_table('ledger_entry')
     with op.batch_alter_table('incoming_payment', schema=None) as batch_op:
         batch_op.drop_index('uq_incoming_payment_key', sqlite_where=sa.text("key <> ''"), postgresql_where=sa.text("key <> ''"))
         batch_op.drop_index('ix_incoming_payment_without_reference', sqlite_where=sa.text("reference = ''"), postgresql_where=sa.text("reference = ''"))
