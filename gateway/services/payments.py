@@ -12,12 +12,14 @@ import gc
 import json
 from collections import Counter
 from datetime import datetime
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, and_, case, delete, func, literal, or_, select, update
 
 from gateway.db import audit
+from gateway.db.behind import Behind
 from gateway.db.bulk import BATCH_ROWS, batches, insert_rows, quiet_collector, refresh_statistics, table_of, take_ids
 from gateway.db.ledger_sql import lock_books
 from gateway.db.tables import Agreement as AgreementRow
@@ -96,23 +98,32 @@ def _stage(house: House, file: Any, agreement: Agreement, stream: PaymentStream,
     """Write the payments to the staging table in batches; return counts and sums per currency and direction."""
     sums: Counter[tuple[str, str]] = Counter()
     count = 0
-    for batch in batches(stream, BATCH_ROWS):
-        for payment in batch:
-            sums[payment.currency, payment.direction.value] += payment.amount_minor
-        with house.database.write() as connection:
-            ids = take_ids(connection, len(batch))
-            rows = (_staged_row(i, file.id, agreement.market, one) for i, one in zip(ids, batch, strict=True))
-            insert_rows(connection, StagedPayment, _STAGED, rows)
+    with (
+        Behind() as behind
+    ):  # PostgreSQL takes a batch while the next is read; SQLite would ask for Python's lock a row
+        for batch in batches(stream, BATCH_ROWS):
+            for payment in batch:
+                sums[payment.currency, payment.direction.value] += payment.amount_minor
+            behind.hand(partial(_write_staged, house, file.id, agreement.market, batch))
+            if house.database.is_sqlite:
+                behind.settle()
             count += len(batch)
-        work.reading(file.size, count)
-        if count % COLLECT_ROWS == 0:
-            gc.collect()
+            work.reading(file.size, count)
+            if count % COLLECT_ROWS == 0:
+                gc.collect()
     currencies = sorted({currency for currency, _ in sums})
     both = (Direction.CREDIT.value, Direction.DEBIT.value)
     return {
         "transactions": count,
         "totals": {currency: {side: sums[currency, side] for side in both} for currency in currencies},
     }
+
+
+def _write_staged(house: House, file_id: int, market: str, batch: list[Payment]) -> None:
+    with house.database.write() as connection:
+        ids = take_ids(connection, len(batch))
+        rows = (_staged_row(i, file_id, market, one) for i, one in zip(ids, batch, strict=True))
+        insert_rows(connection, StagedPayment, _STAGED, rows)
 
 
 def _staged_row(row_id: int, file_id: int, market: str, p: Payment) -> tuple[Any, ...]:
