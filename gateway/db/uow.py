@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 TOGETHER_MAX = 64
 """Works that share one transaction: past this the commit's part in the cost of each is nothing any more."""
-SORT_MEMORY = "32MB"
+SORT_MEMORY = "128MB"
 """What PostgreSQL may use for one sort or hash before it takes to disk; its own default is that of a small machine."""
 SQLITE_BUSY_SECONDS = 60
 """How long a writer waits for the write lock: longer than the longest evening of the embedded default takes."""
