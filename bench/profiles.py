@@ -14,26 +14,15 @@ import io
 import sys
 import time
 from collections.abc import Callable
-from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 
-from gateway.domain.exchange import (
-    Agreement,
-    Claim,
-    Customer,
-    CustomerKind,
-    Direction,
-    LinkedItem,
-    LinkKind,
-    Origin,
-    Seal,
-    Service,
-)
+from gateway.domain.exchange import Agreement, Claim, LinkKind, Seal, Service
 from gateway.formats import kravport_sls
 from gateway.formats.record import Layout, columns
 from gateway.profiles import ProfileFile, export, load, loads
 from gateway.profiles.shipped import shipped
-from plugins.factoring import layout as factoring
+from gateway.testing.agency_kit import MemorySink, sample_claim, sample_item
+from plugins.factoring import k9409_records as factoring
 
 LIMIT = 1.3
 ROUNDS = 6
@@ -58,47 +47,16 @@ SOURCES = {
 }  # fmt: skip
 
 
-class Memory:
-    """A sink that keeps the last file."""
-
-    content = b""
-
-    @contextmanager
-    def open(self, filename):  # noqa: ARG002 - the sink's signature
-        stream = io.BytesIO()
-        yield stream
-        self.content = stream.getvalue()
-
-
 def claims(count: int) -> list[Claim]:
-    """Three invoices a customer, every fourth with a payment."""
+    """Three invoices a customer, every fourth with a payment; a customer's claims share its card, as the host has them."""
     found: list[Claim] = []
-    card = None
-    for n in range(count):
-        if n % 3 == 0 or card is None:
-            card = Customer(
-                str(100_000_000 + n), CustomerKind.COMPANY, f"Tindevik {n} AS", "987654325", "", "no-orgnr", "Storgata 4",
-                "", "0155", "OSLO", "NO", "", "", "",
-            )  # fmt: skip
-        day = date(2026, 11, 1) + timedelta(days=n % 28)
-        paid = LinkedItem(f"i-{n}", LinkKind.DIRECT_PAYMENT, day, 100, Direction.CREDIT, Origin.CREDITOR)
-        number = str(10_000_000 + n)
-        found.append(
-            Claim(
-                f"c-{n}",
-                number,
-                "",
-                "",
-                day,
-                day,
-                5000 + n,
-                4900 + n,
-                "2345676",
-                "Text",
-                card,
-                () if n % 4 else (paid,),
-            )
+    for n in range(1, count + 1):
+        made = sample_claim("NO", n, [sample_item(n, LinkKind.DIRECT_PAYMENT)] if n % 4 == 0 else ())._replace(
+            text="Text"
         )
+        if found and found[-1].customer == made.customer:
+            made = made._replace(customer=found[-1].customer)
+        found.append(made)
     return found
 
 
@@ -146,11 +104,19 @@ def _seconds(run: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
+def kept_by(write: Callable[[MemorySink], object]) -> bytes:
+    """Return the one file that *write* makes."""
+    sink = MemorySink()
+    write(sink)
+    (content,) = sink.files.values()
+    return content
+
+
 def main() -> int:
     """Measure; exit code 1 where a profile takes longer than the limit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--claims", type=int, default=30_000)
-    given, sink = claims(parser.parse_args().claims), Memory()
+    given = claims(parser.parse_args().claims)
     sls, fixed = ProfileFile(load(shipped()["kravport-sls-1"]), "invoices"), k9409()
     declared = Layout(factoring.LedgerItem, encoding="iso-8859-1")
     bare = [claim._replace(items=()) for claim in given]
@@ -159,12 +125,10 @@ def main() -> int:
         return b"".join([factoring.line_of(factoring.invoice_record(claim, AGREEMENT), "iso-8859-1") for claim in bare])
 
     def written(file: ProfileFile, what: list[Claim]) -> bytes:
-        export(file, what, AGREEMENT, SEAL, sink)
-        return sink.content
+        return kept_by(lambda sink: export(file, what, AGREEMENT, SEAL, sink))
 
     def sls_in_code() -> bytes:
-        kravport_sls.write_invoices(given, AGREEMENT, SEAL, sink)
-        return sink.content
+        return kept_by(lambda sink: kravport_sls.write_invoices(given, AGREEMENT, SEAL, sink))
 
     content = in_code()
     kept = [

@@ -80,7 +80,16 @@ class FileQuarantined(_FileError):
 
 
 class DeliveryError(GatewayError):
-    """Transport failed before the far side could have taken the file. Safe to retry."""
+    """Transport failed before the far side could have taken the file. Safe to retry.
+
+    Args:
+        reason: what failed.
+        retry_after: seconds the far side asks to be left alone, 0 where it asks for none.
+    """
+
+    def __init__(self, reason: str = "", *, retry_after: float = 0) -> None:
+        self.retry_after = retry_after
+        super().__init__(reason)
 
 
 class DeliveryInDoubt(GatewayError):
@@ -88,7 +97,16 @@ class DeliveryInDoubt(GatewayError):
 
 
 class Busy(GatewayError):
-    """Somebody else's work on the same books or file is not over yet. Nothing was done; asking again later helps."""
+    """Somebody else's work on the same books or file is not over yet. Nothing was done; asking again later helps.
+
+    Args:
+        reason: whose work.
+        retry_after: seconds until asking again makes sense, 0 where nobody knows.
+    """
+
+    def __init__(self, reason: str = "", *, retry_after: float = 0) -> None:
+        self.retry_after = retry_after
+        super().__init__(reason)
 
 
 class PluginError(GatewayError):

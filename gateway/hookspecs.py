@@ -7,11 +7,13 @@ promises and overrides differ. Hooks are pure: clock, sequence numbers and ids a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import BinaryIO, ClassVar
 
 import pluggy
 
+from gateway.domain.calls import Calls, Page, Webhook
 from gateway.domain.exchange import (
     AgencyProfile,
     Agreement,
@@ -33,7 +35,7 @@ from gateway.domain.transport import Transport
 
 PROJECT = "kravport"
 ENTRY_POINT_GROUP = "kravport.agencies"
-API_VERSION = "1.0"
+API_VERSION = "1.1"
 """Version of this boundary. The second number grows with what is added: hooks, arguments, fields with a default. The first
 grows with what is changed or taken away; before that it is marked with ``warn_on_impl`` for a year (ADR 0027)."""
 OLDEST_MAJOR = 1
@@ -111,8 +113,48 @@ class AgencyHooks:
         raise NotImplementedError
 
     @hookspec(firstresult=True)
-    def deliver(self, envelope: Envelope, transport: Transport, content: BinaryIO, size: int) -> str:
-        """Deliver in the agency's own way; return the name or id at the far side. Default: ``transport.put``."""
+    def deliver(
+        self,
+        envelope: Envelope,
+        transport: Transport,
+        content: BinaryIO,
+        size: int,
+        agreement: Agreement,
+        calls: Calls | None,
+    ) -> str:
+        """Deliver in the agency's own way; return the name or id at the far side. Default: ``transport.put``.
+
+        *calls* leads to the agency's API where the agreement names one. Every call that changes something is made by
+        ``calls.once``: tried again, the delivery goes through the same calls, and those that were answered are not made.
+        When all is delivered their answers come back as one inbound file (`gateway.formats.calls.receipt`).
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def fetch(self, agreement: Agreement, calls: Calls, since: str) -> Page:
+        """Return what the agency's API has to tell since the watermark *since*, which is empty at the first look.
+
+        Each file of the page is stored as if it had lain in a mailbox; overlap is harmless, for the same bytes are taken
+        once. The new watermark is kept after them.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def acknowledge(self, file: InboundFile, reference: str, agreement: Agreement, calls: Calls) -> None:
+        """Tell the agency that all payments of *file* were posted; *reference* is ours for it. Repeated until it succeeds.
+
+        Called only for files that `identify_inbound` called ``SETTLEMENT`` or ``PAYMENTS``. Calls are made by ``calls.once``.
+        """
+        raise NotImplementedError
+
+    @hookspec(firstresult=True)
+    def check_webhook(
+        self, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...], now: datetime
+    ) -> Webhook:
+        """Return what a push is worth whose signature is of the agency's own kind; names of *headers* are in lower case.
+
+        Without this hook Standard Webhooks are asked for. *secrets* are the live ones, newest first; none may be agreed.
+        """
         raise NotImplementedError
 
     @hookspec(firstresult=True)

@@ -83,15 +83,6 @@ def _ignore(_count: int) -> None:
     """A handler returns nothing; how many files came is told by the files."""
 
 
-def fetch_now(house: House, agreement_id: int) -> None:
-    """Promise to look into an agreement's mailbox at once instead of at its next turn, and ring."""
-    now = house.now()
-    with house.database.write() as connection:
-        part = now.isoformat(timespec="microseconds")
-        outbox.promise(connection, "fetch", agreement_id, now, repeatable=True, part=part)
-    house.ring()
-
-
 class Desk:
     """One process's house and name; made once, before the first job, so that no job pays for importing or connecting.
 

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, BinaryIO, NamedTuple, TypeVar
 
 import pluggy
 
 from gateway.agencies.calling import Gate, Patience, Raised, Silent, call
-from gateway.agencies.crossing import Counting, Gated, LookedAt, add_totals, payment_of, several
+from gateway.agencies.crossing import Counting, Gated, GatedCalls, LookedAt, add_totals, payment_of, several
 from gateway.agencies.shapes import WrongType, checked
+from gateway.domain.calls import Calls, Fetched, Page, Webhook
 from gateway.domain.exchange import (
     AgencyProfile,
     Agreement,
@@ -36,7 +38,14 @@ from gateway.domain.exchange import (
     Totals,
 )
 from gateway.domain.transport import Transport
-from gateway.errors import DeliveryInDoubt, GatewayError, HookNotSupported, PluginError, PluginUnavailable
+from gateway.errors import (
+    DeliveryError,
+    DeliveryInDoubt,
+    GatewayError,
+    HookNotSupported,
+    PluginError,
+    PluginUnavailable,
+)
 from gateway.hookspecs import AgencyHooks
 
 HOOK_FOR = {
@@ -47,6 +56,7 @@ HOOK_FOR = {
     Can.IMPORT_CASE_STATUS: "import_case_status",
     Can.MARK_FACTORING: "mark_factoring_envelope",
     Can.CHECK_CUSTOMER: "check_customer",
+    Can.ACKNOWLEDGE: "acknowledge",
 }
 """The hook that keeps each promise of a profile."""
 
@@ -175,7 +185,15 @@ class Agency:
                 hook, "the file does not hold what it says", f"{envelope.filename}: {found}, not {envelope.totals}"
             )
 
-    def deliver(self, envelope: Envelope, transport: Transport, content: BinaryIO, size: int) -> str:
+    def deliver(
+        self,
+        envelope: Envelope,
+        agreement: Agreement,
+        transport: Transport,
+        content: BinaryIO,
+        size: int,
+        calls: Calls | None = None,
+    ) -> str:
         """Deliver in the agency's own way, else by a plain upload; return the name at the far side.
 
         Raises:
@@ -186,16 +204,61 @@ class Agency:
             return transport.put(envelope.filename, content, size)
         self._let_rest("deliver")
         gate = Gate()
-        through = Gated(transport, gate)
+        through, way = Gated(transport, gate), GatedCalls(calls, gate) if calls is not None else None
         ask, seconds = self._caller("deliver"), self._long_enough(size)
 
         def deliver() -> str:
-            return checked(str, ask(envelope=envelope, transport=through, content=content, size=size))
+            name = ask(envelope=envelope, agreement=agreement, transport=through, content=content, size=size, calls=way)
+            return checked(str, name)
 
         try:
             return self._answer("deliver", deliver, seconds, gate)
         except PluginError as error:
+            if calls is not None:  # each call is noted: what was sent is known, and the rest may go later
+                raise DeliveryError(str(error)) from error
             raise DeliveryInDoubt(str(error)) from error
+
+    # --- an API ------------------------------------------------------------------------------------------------------
+
+    @property
+    def fetches(self) -> bool:
+        """Whether the agency is asked what it has to tell, instead of leaving files in a mailbox."""
+        return self._implements("fetch")
+
+    def fetch(self, agreement: Agreement, calls: Calls, since: str) -> Page:
+        """Return what the agency has to tell since a watermark; an empty one at the first look."""
+        hook, gate = "fetch", Gate()
+        ask, through = self._caller(hook), GatedCalls(calls, gate)
+
+        def look() -> Page:
+            page = checked(Page, ask(agreement=agreement, calls=through, since=since))
+            return page._replace(files=several(Fetched, page.files))
+
+        return self._answer(hook, look, self._patience.hook, gate)
+
+    def acknowledge(self, file: InboundFile, reference: str, agreement: Agreement, calls: Calls) -> None:
+        """Tell the agency that the money of one of its files was booked as *reference*."""
+        hook, gate = "acknowledge", Gate()
+        ask, through = self._caller(hook), GatedCalls(calls, gate)
+        self._answer(
+            hook,
+            lambda: ask(file=file, reference=reference, agreement=agreement, calls=through),
+            self._long_enough(file.size),
+            gate,
+        )
+
+    @property
+    def checks_webhooks(self) -> bool:
+        """Whether the agency signs in a way of its own."""
+        return self._implements("check_webhook")
+
+    def check_webhook(
+        self, headers: Mapping[str, str], body: bytes, secrets: tuple[str, ...], now: datetime
+    ) -> Webhook:
+        """Return what a push is worth, checked in the agency's own way. Names of *headers* are in lower case."""
+        return self._one(
+            "check_webhook", Webhook, self._patience.check, headers=headers, body=body, secrets=secrets, now=now
+        )
 
     # --- in ----------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO, TypeVar
 
 from gateway.agencies.calling import Gate
 from gateway.agencies.shapes import WrongType, checked
+from gateway.domain.calls import Answer, Calls, Found, Request
 from gateway.domain.exchange import Claim, Direction, Finding, LinkKind, Payment, Reference, Totals
 from gateway.domain.transport import Transport, Waiting
 
@@ -59,6 +60,39 @@ class Gated:
         """Copy a file delivered earlier."""
         with self._gate.passed():
             return self._transport.read_back(filename, into)
+
+
+class GatedCalls:
+    """An agency's API, as `Gated` is its mailbox."""
+
+    def __init__(self, calls: Calls, gate: Gate) -> None:
+        self._calls, self._gate = calls, gate
+
+    def ask(self, request: Request) -> Answer:
+        """Make a call that changes nothing."""
+        with self._gate.passed():
+            return self._calls.ask(checked(Request, request))
+
+    def once(self, key: str, request: Request, found: Found | None = None) -> Answer:
+        """Make a call that changes something, once. *found* is the plugin's code and runs on its side of the gate."""
+        try:
+            return self._once(key, request, None if found is None else _look_first)
+        except _LookFirst:
+            assert found is not None
+            has = found()
+        return self._once(key, request, lambda: has if has is None else checked(Answer, has))
+
+    def _once(self, key: str, request: Request, found: Found | None) -> Answer:
+        with self._gate.passed():
+            return self._calls.once(checked(str, key), checked(Request, request), found)
+
+
+class _LookFirst(Exception):
+    """The call was begun before: the plugin must look for it."""
+
+
+def _look_first() -> Answer | None:
+    raise _LookFirst
 
 
 _CHARGE, _DEBIT = LinkKind.CHARGE, Direction.DEBIT  # looked up for every item of an evening

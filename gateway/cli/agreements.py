@@ -13,6 +13,7 @@ from gateway.cli.common import actor, as_json, creditor_id, opened_house, read_s
 from gateway.db.tables import Agreement, Creditor
 from gateway.domain.exchange import Service
 from gateway.services import agreements as service
+from gateway.services import creditors
 
 
 class _Json(click.ParamType[Any]):
@@ -63,7 +64,7 @@ def list_agreements(*, as_json: bool) -> None:
     "--transport",
     type=_Json(),
     required=True,
-    help='{"kind": "folder", "root": …} or {"kind": "sftp", …}; @FILE reads a file.',
+    help='{"kind": "folder", "root": …}, {"kind": "sftp", …}, or {"kind": "pull"}: the agency fetches; @FILE reads a file.',
 )
 @click.option("--settings", type=_Json(), default="{}", help="The plugin's own settings; @FILE reads a file.")
 @click.option("--environment", default="sandbox", show_default=True, type=click.Choice(["sandbox", "production"]))
@@ -137,3 +138,14 @@ def secret(agreement_id: int, name: str, from_file: Path | None, *, as_json: boo
     with opened_house() as house:
         service.set_secret(house, agreement_id, name, value, actor())
     say({"id": agreement_id, "secret": name}, as_json=as_json, text=lambda r: f"{r['secret']} stored")
+
+
+@agreements.command("agency-key")
+@click.argument("agreement_id", type=int)
+@click.option("--name", default="agency", show_default=True, help="What to call it in lists and in the audit trail.")
+@as_json
+def agency_key(agreement_id: int, name: str, *, as_json: bool) -> None:
+    """Make a key by which the agency fetches its cases and reports. It is shown this once; 'kravport keys revoke' ends it."""
+    with opened_house() as house:
+        made = creditors.add_agency_key(house, agreement_id, name, actor())
+    say({"id": agreement_id, "name": name, "key": made}, as_json=as_json, text=lambda r: str(r["key"]))

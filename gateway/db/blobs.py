@@ -72,9 +72,12 @@ def store(
 class _BlobStream(io.RawIOBase):
     """Reads chunk after chunk, each in a transaction of its own, so that a slow reader holds no lock."""
 
-    def __init__(self, database: Database, blob_id: int, watch: Watch) -> None:
+    def __init__(self, database: Database, blob_id: int, watch: Watch, start: int) -> None:
         self._database, self._blob_id, self._watch = database, blob_id, watch
-        self._number, self._rest, self._position = 0, memoryview(b""), 0
+        self._number, skipped = divmod(start, CHUNK_BYTES)
+        self._rest, self._position = memoryview(b""), self._number * CHUNK_BYTES
+        if skipped:
+            self.read(skipped)
 
     def readable(self) -> bool:
         return True
@@ -99,6 +102,6 @@ def read_chunk(database: Database, blob_id: int, number: int) -> bytes:
         return bytes(connection.execute(query).scalar_one_or_none() or b"")
 
 
-def open_blob(database: Database, blob_id: int, watch: Watch = None) -> BinaryIO:
-    """Return a stored blob as a readable binary stream; *watch* is told after each chunk that was read."""
-    return io.BufferedReader(_BlobStream(database, blob_id, watch), buffer_size=CHUNK_BYTES)
+def open_blob(database: Database, blob_id: int, watch: Watch = None, start: int = 0) -> BinaryIO:
+    """Return a stored blob as a readable binary stream from byte *start*; *watch* is told after each chunk that was read."""
+    return io.BufferedReader(_BlobStream(database, blob_id, watch, start), buffer_size=CHUNK_BYTES)

@@ -162,13 +162,13 @@ def run_one(
         with _renewing(database, task, now):
             handlers[task.topic](task)
     except Busy as error:
-        _postpone(database, task, str(error), now())
+        _postpone(database, task, str(error), now(), error.retry_after)
     except DeliveryInDoubt as error:
         _finish(database, task, "in_doubt", str(error), now())
     except DataError as error:
         _finish(database, task, "failed", str(error), now())
     except DeliveryError as error:
-        _retry(database, task, str(error), now())
+        _retry(database, task, str(error), now(), error.retry_after)
     except Exception as error:  # noqa: BLE001  # the net under every handler, see above
         _retry(database, task, f"{type(error).__name__}: {error}", now())
     else:
@@ -253,18 +253,19 @@ def _renewing(database: Database, task: Leased, now: Callable[[], datetime]) -> 
         thread.join()
 
 
-def _postpone(database: Database, task: Leased, error: str, now: datetime) -> None:
+def _postpone(database: Database, task: Leased, error: str, now: datetime, at_least: float) -> None:
     """Let the task wait for whoever is at work. Only its holder takes the attempt back, so the token stays its own."""
-    later = {"due_at": now + timedelta(seconds=BUSY_SECONDS), "attempts": Task.attempts - 1}
+    later = {"due_at": now + timedelta(seconds=max(BUSY_SECONDS, at_least)), "attempts": Task.attempts - 1}
     with database.write(patiently=True) as connection:
         connection.execute(_held(task).values(state="pending", lease_until=None, last_error=error[:2000], **later))
 
 
-def _retry(database: Database, task: Leased, error: str, now: datetime) -> None:
+def _retry(database: Database, task: Leased, error: str, now: datetime, at_least: float = 0) -> None:
     if task.attempts > len(RETRY_SECONDS):
         _finish(database, task, "failed", error, now)
         return
-    wait = RETRY_SECONDS[task.attempts - 1] * random.uniform(1, 1 + JITTER)  # noqa: S311  # spreads load, guards nothing
+    wait = max(RETRY_SECONDS[task.attempts - 1], at_least)
+    wait *= random.uniform(1, 1 + JITTER)  # noqa: S311  # spreads load, guards nothing
     with database.write(patiently=True) as connection:
         connection.execute(
             _held(task).values(

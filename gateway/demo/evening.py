@@ -19,7 +19,7 @@ from gateway.demo.ledger import LEFT_FOR_TOMORROW, creditors, creditors_of, firs
 from gateway.demo.office import Desk
 from gateway.demo.stage import Stage, running, set_stage
 from gateway.domain.exchange import Can
-from gateway.jobs import fetch_now
+from gateway.services.mailbox import fetch_now
 from gateway.services.delivery import confirm_delivery
 from gateway.services.preview import preview
 

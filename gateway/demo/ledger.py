@@ -136,15 +136,20 @@ def creditors_of(profile: AgencyProfile) -> tuple[DemoCreditor, ...]:
 
 
 def _in_place_of(creditor: DemoCreditor, profile: AgencyProfile) -> DemoCreditor:
-    """The settings are those its schema has a default for; one that needs others says so when the agreement is made."""
+    """Return *creditor* with this agency, with the settings that have a default and those its layout needs.
+
+    One that needs others says so when the agreement is made.
+    """
+    needed = dict.fromkeys(profile.layouts[0].settings, "DEMO-1")
     properties = cast("Mapping[str, Mapping[str, Any]]", profile.settings_schema.get("properties", {}))
-    service = next((one for one in profile.services if one is Service.LEDGER), min(profile.services, key=str))
+    at_once = (Service.LEDGER, Service.REMINDER)  # the ledger of the demo is not due yet: nothing goes to collection
+    service = next((one for one in at_once if one in profile.services), min(profile.services, key=str))
     return replace(
         creditor,
         agency_key=profile.key,
         service=service.value,
         profile=profile.layouts[0].name,
-        settings={name: rule["default"] for name, rule in properties.items() if "default" in rule},
+        settings={name: rule["default"] for name, rule in properties.items() if "default" in rule} | needed,
         treated_as_factoring=False,
     )
 

@@ -20,7 +20,25 @@ POST = frozenset({"duplicate", "late", "wrong_order", "truncated"})
 """What happens to answers: they come twice; hours or a day late; later ones first; cut off, and whole some hours after."""
 LINE = frozenset({"timeout_after_commit", "wrong_host_key"})
 """What happens on the line: the file is there and nobody says so; the server shows another key for a while."""
-WAYS = POST | LINE
+API = frozenset(
+    {
+        "timeout_after_commit",
+        "connection_refused_before",
+        "server_error",
+        "rate_limited",
+        "expired_token",
+        "truncated_answer",
+        "slow",
+        "wrong_certificate",
+        "duplicate_webhook",
+        "late_webhook",
+        "wrong_order_webhook",
+    }
+)
+"""What happens to calls of an API and to its webhooks (`gateway.testing.api_sandbox`): done and not answered; dropped before
+anything is done; 500 before or after, 503 before; 429; a token refused before its end; an answer that breaks off; one that comes late;
+the certificate of a stranger; webhooks twice, hours late, later ones first."""
+WAYS = POST | LINE | API
 _MOMENT = "%Y%m%d%H%M%S"
 
 
@@ -42,6 +60,7 @@ class Postman:
         for folder in (outer / "upload", outer / "download", self._inner, self._held):
             folder.mkdir(parents=True, exist_ok=True)
         self._agency, self._dice, self._number = make(self._inner), dice, 0
+        (self._inner / "download").mkdir(exist_ok=True)  # an agency that has an API alone makes none
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._agency, name)

@@ -1,4 +1,4 @@
-"""The agencies to practise with, as one process: a real SFTP server, and plugins' own sandboxes behind it.
+"""The agencies to practise with, as one process: real SFTP and HTTPS servers, and plugins' own sandboxes behind them.
 
 ``kravport sandbox CONFIG`` runs it. The process never asks Kravport anything: it sees files arrive over SFTP, answers in
 the same mailboxes, and pushes what it was told to push to a webhook, signed. Orders such as "let this debtor pay" come
@@ -12,6 +12,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
@@ -26,9 +27,10 @@ import structlog
 from standardwebhooks.webhooks import Webhook
 
 from gateway import clock
-from gateway.demo.misbehaviour import LINE, POST, Postman, checked_ways
+from gateway.demo.misbehaviour import API, LINE, POST, Postman, checked_ways
 from gateway.errors import ConfigurationError
 from gateway.hookspecs import ENTRY_POINT_GROUP
+from gateway.testing.api_sandbox import ApiSandbox, Pusher, Served, serving
 
 _log = structlog.get_logger()
 
@@ -53,7 +55,7 @@ METHODS = frozenset(
         "balances",
     }
 )
-"""What an order may ask for; a sandbox has more, but an order is a file and not a program."""
+"""What an order may ask for, beside what the agency names in its own ``orders``; an order is a file and not a program."""
 
 
 @dataclass(slots=True)
@@ -68,6 +70,9 @@ class Mailbox:
     line: frozenset[str] = frozenset()
     dice: random.Random = field(default_factory=random.Random)
     pushing: set[str] = field(default_factory=set)
+    api: ApiSandbox | None = None
+    pusher: Pusher | None = None
+    is_posting: bool = False
 
     def work(self) -> None:
         """Let the agency work; take out of the mailbox what is pushed instead, before SFTP can show it to anybody."""
@@ -96,7 +101,7 @@ class Mailbox:
     def _obey(self, calls: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         results: list[Any] = []
         for call in calls:
-            if call["method"] not in METHODS:
+            if call["method"] not in METHODS | getattr(self.agency, "orders", frozenset()):
                 return {"error": f"no order {call['method']!r}", "results": results}
             arguments = [_argument(value) for value in call.get("args", ())]
             named = {name: _argument(value) for name, value in call.get("kwargs", {}).items()}
@@ -113,7 +118,8 @@ def serve(config: Path) -> None:
     The file holds ``root`` and ``agencies``: a list of objects with ``key`` (of the plugin, also the SFTP user),
     ``password``, ``facts`` (for the plugin's ``make_sandbox``) and ``pushes`` (beginnings of file names that go by
     webhook; its address and secret stand in ``webhook.json`` of the agency's folder). Port and host key are written to
-    ``ready.json``. With ``misbehaviour``, an object of ``ways`` (of `gateway.demo.misbehaviour.WAYS`) and ``seed``, that
+    ``ready.json``, and under ``https`` for each agency that has an `ApiSandbox` as ``api`` its ``address``, ``ca_pem`` and
+    ``ca_file``. With ``misbehaviour``, an object of ``ways`` (of `gateway.demo.misbehaviour.WAYS`) and ``seed``, that
     agency's post and line are as bad as it says; a strange host key is shown to all, since they share the port.
 
     Raises:
@@ -134,13 +140,21 @@ def _mailbox(root: Path, wanted: Mapping[str, Any]) -> Mailbox:
         (folder / name).mkdir(parents=True, exist_ok=True)
     make, facts = maker_of(wanted["key"]), wanted["facts"]
     trouble = wanted.get("misbehaviour")
-    if not trouble:
-        agency, ways, dice = make(folder, facts), frozenset[str](), random.Random()  # noqa: S311  # guards nothing
-    else:
-        ways, dice = checked_ways(trouble.get("ways")), random.Random(trouble.get("seed", 1))  # noqa: S311  # as above
+    ways = checked_ways(trouble.get("ways")) if trouble else frozenset[str]()
+    seed = trouble.get("seed", 1) if trouble else 1
+    dice = random.Random(seed)  # noqa: S311  # guards nothing
+    if ways & POST:
         agency = Postman(lambda inner: make(inner, facts), folder, ways & POST, dice)
-    pushes = tuple(wanted.get("pushes", ()))
-    return Mailbox(wanted["key"], folder, wanted["password"], agency, pushes, ways & LINE, dice)
+    else:
+        agency = make(folder, facts)
+    box = Mailbox(
+        wanted["key"], folder, wanted["password"], agency, tuple(wanted.get("pushes", ())), ways & LINE, dice,
+        api=getattr(agency, "api", None),
+    )  # fmt: skip
+    if box.api:
+        box.api.misbehave(ways & API, seed)
+        box.pusher = Pusher(box.api)
+    return box
 
 
 def maker_of(key: str) -> Callable[[Path, Mapping[str, Any]], Any]:
@@ -159,6 +173,14 @@ def maker_of(key: str) -> Callable[[Path, Mapping[str, Any]], Any]:
 
 
 async def _serve(root: Path, boxes: Mapping[str, Mailbox]) -> None:
+    with ExitStack() as doors:
+        served = {
+            key: doors.enter_context(serving(box.api, root / "tls" / key)) for key, box in boxes.items() if box.api
+        }
+        await _serve_mailboxes(root, boxes, served)
+
+
+async def _serve_mailboxes(root: Path, boxes: Mapping[str, Mailbox], served: Mapping[str, Served]) -> None:
     host_key = _host_key(root / "host-key")
     async with await asyncssh.listen(
         "127.0.0.1",
@@ -169,7 +191,8 @@ async def _serve(root: Path, boxes: Mapping[str, Mailbox]) -> None:
         allow_scp=False,
     ) as server:
         public = host_key.export_public_key().decode().strip()
-        _write(root / READY, {"port": server.get_port(), "host_key": public, "pid": os.getpid()})
+        https = {key: door._asdict() for key, door in served.items()}
+        _write(root / READY, {"port": server.get_port(), "host_key": public, "pid": os.getpid(), "https": https})
         _log.info("sandbox agencies ready", port=server.get_port(), agencies=sorted(boxes))
         stranger = asyncssh.generate_private_key("ssh-ed25519")
         async with asyncio.TaskGroup() as pushes:
@@ -182,6 +205,9 @@ async def _serve(root: Path, boxes: Mapping[str, Mailbox]) -> None:
                     for path in box.to_push():
                         box.pushing.add(path.name)
                         pushes.create_task(_push(box, path))
+                    if box.pusher and not box.is_posting:
+                        box.is_posting = True
+                        pushes.create_task(_post_webhooks(box, box.pusher))
                 await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -227,6 +253,15 @@ async def _push(box: Mailbox, path: Path) -> None:
             await asyncio.sleep(LOOK_SECONDS * 5)
     finally:
         box.pushing.discard(path.name)
+
+
+async def _post_webhooks(box: Mailbox, pusher: Pusher) -> None:
+    """Post what an API has queued; what was not taken is offered again after a moment."""
+    try:
+        if not await asyncio.to_thread(pusher.work, clock.now()):
+            await asyncio.sleep(LOOK_SECONDS * 5)
+    finally:
+        box.is_posting = False
 
 
 def _post(box: Mailbox, path: Path) -> bool:

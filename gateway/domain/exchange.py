@@ -29,6 +29,7 @@ class Can(Flag):
     IMPORT_SETTLEMENT = auto()
     MARK_FACTORING = auto()
     CHECK_CUSTOMER = auto()
+    ACKNOWLEDGE = auto()
 
 
 class Service(Enum):
@@ -61,6 +62,11 @@ class LayoutProfile:
     *collection_needs_reminder*: an invoice is handed over to collection only with the date of a reminder.
     *instructions* likewise: what the layout cannot say, a person says to the agency. *sha256* is that of the profile the
     layout was compiled from, empty for one written in code: an operator confirms a profile, and with it these bytes alone.
+    *nets_at_handover*: it tells of a claim what is open when it is handed over. Items linked by then are in that amount
+    without a place of their own; only charges stand beside it, and later items still need a place.
+    *markets* and *currencies* are those of the agency that this layout is for, all of them where it names none; *settings*
+    those an agreement must have for it. The host refuses an agreement that does not fit.
+    *standard_webhooks*: pushes under it are Standard Webhooks, also where the plugin checks those of another layout itself.
     """
 
     name: str
@@ -76,6 +82,11 @@ class LayoutProfile:
     carries: frozenset[LinkKind] = field(default_factory=lambda: frozenset(LinkKind))
     instructions: frozenset[Action] = frozenset()
     sha256: str = ""
+    markets: frozenset[str] = frozenset()
+    currencies: frozenset[str] = frozenset()
+    settings: frozenset[str] = frozenset()
+    nets_at_handover: bool = False
+    standard_webhooks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,6 +350,8 @@ class InboundKind(Enum):
     CASE_STATUS = "case_status"
     SETTLEMENT = "settlement"
     SNAPSHOT = "snapshot"
+    NOTICE = "notice"
+    """Says that something happened and nothing else: kept, no more."""
 
 
 @dataclass(frozen=True, slots=True)

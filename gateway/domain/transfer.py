@@ -91,7 +91,8 @@ class Rules:
     """What of agreement and customer decides about a group. Made once per run, or once per customer.
 
     *blocking* are reason codes that hold everything of the agreement (factoring settings) or of the customer (R-CD).
-    *carries* are the kinds of linked item the layout can express. *business_date* is the day of the run;
+    *carries* are the kinds of linked item the layout can express; with *nets_at_handover* those linked before the
+    hand-over are in the amount it tells, whatever their kind. *business_date* is the day of the run;
     *needs_reminder* says that the layout hands over to collection only what was reminded.
     """
 
@@ -106,6 +107,7 @@ class Rules:
     misdirected_credit_note: str = ""
     business_date: date | None = None
     needs_reminder: bool = False
+    nets_at_handover: bool = False
 
 
 class Hold(NamedTuple):
@@ -356,7 +358,8 @@ def _judge_item(verdict: Verdict, member: Member, invoice: Member, rules: Rules)
         verdict.holds.append(hold)
         return
     kind, direction = _as_linked(member)
-    if kind not in rules.carries:
+    is_netted = rules.nets_at_handover and verdict.sends_invoice and kind is not LinkKind.CHARGE
+    if kind not in rules.carries and not is_netted:
         verdict.holds.append(Hold(member.entry_id, NOT_CARRIED, {"agency": rules.agency}, is_exclusion=True))
         return
     verdict.items.append(Going(member, kind, direction, member.sent_version + 1))

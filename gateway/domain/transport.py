@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
+
+PULL = "pull"
+
+
+def is_pull(settings: Mapping[str, object]) -> bool:
+    """Return whether a transport is none of ours: the agency comes and fetches (ADR 0030)."""
+    return settings.get("kind") == PULL
 
 
 @dataclass(frozen=True, slots=True)

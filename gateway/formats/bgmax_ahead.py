@@ -12,7 +12,7 @@ from typing import IO
 MEMORY_BYTES = 1 << 22
 """Of a section kept in memory while its end is looked for; the rest waits in a temporary file. Some 12 000 payments."""
 
-_DEPOSITS = re.compile("\n(15[^\n]*)")
+_line = re.compile("[^\n]*").match
 
 
 def with_deposits(pieces: Iterable[str], deposits: deque[str]) -> Iterator[str]:
@@ -23,19 +23,26 @@ def with_deposits(pieces: Iterable[str], deposits: deque[str]) -> Iterator[str]:
     """
     with closing(_Waiting()) as waiting:
         for text in pieces:
-            mark = text.rfind("\n15")
-            if mark < 0 and not text.startswith("15"):
+            places = _places(text)
+            if not places:
                 waiting.put(text)
                 continue
-            end = text.find("\n", mark + 1) + 1 or len(text)
-            if text.startswith("15"):
-                deposits.append(text.split("\n", 1)[0])
-            deposits.extend(_DEPOSITS.findall(text, 0, end))
+            end = text.find("\n", places[0]) + 1 or len(text)
+            deposits.extend(found[0] for place in reversed(places) if (found := _line(text, place)))
             yield from waiting.take()
             yield text[:end]
             if end < len(text):
                 waiting.put(text[end:])
         yield from waiting.take()
+
+
+def _places(text: str) -> list[int]:
+    """Return where lines TK15 begin in *text*, the last one first: to look backwards is twice as quick, and done once."""
+    places, mark = [], text.rfind("\n15")
+    while mark >= 0:
+        places.append(mark + 1)
+        mark = text.rfind("\n15", 0, mark)
+    return [*places, 0] if text.startswith("15") else places
 
 
 class _Waiting:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import repeat
+from operator import add
 from typing import ClassVar
 
 from gateway.domain.exchange import Direction, Payment, Reference
@@ -29,6 +30,7 @@ from gateway.formats.bgmax_layout import (
     PayerNumber,
     PaymentRecord,
 )
+from gateway.formats.fixed_width import stripped
 from gateway.formats.record import decode
 from gateway.formats.record_pattern import pattern
 
@@ -119,7 +121,7 @@ def made(
     """
     payers, raws, _, codes, raw_serials, details, names, addresses, numbers = columns
     serials = _serials(raw_serials)
-    values: Sequence[str] = list(map(str.strip, raws, repeat(" ")))
+    values: Sequence[str] = stripped(raws)
     kinds: Iterable[str] = map(_IS_VALID.get, codes, _EMPTY) if deduction is None else repeat("credit_note")
     references: Iterable[tuple[Reference, ...]] = repeat(())
     joined: Iterable[str] = _EMPTY
@@ -194,15 +196,16 @@ def _keys(
     """Return identities across files: the serial is unique for two years; without one, what the payment says."""
     start, place = f"{section.key}:", section.statement_reference
     if all(serials):
-        return map(start.__add__, serials)
+        return map(add, repeat(start), serials)
     facts = zip(serials, payers, raws, minors, strict=True)
     return [start + (serial or f"{place}:{payer}{raw}{minor}") for serial, payer, raw, minor in facts]
 
 
 def _bankgiros(column: Sequence[str]) -> Iterable[str]:
     """Return numbers without the zeros and blanks that fill them; empty where unknown."""
-    numbers = map(str.lstrip, column, repeat("0 "))
-    return map(str.rstrip, numbers) if " " in "".join(column) else numbers
+    if " " in "".join(column):
+        return [number.lstrip("0 ").rstrip() for number in column]
+    return map(str.lstrip, column, repeat("0"))
 
 
 def _serials(column: Sequence[str]) -> Sequence[str]:
@@ -214,9 +217,8 @@ def _serials(column: Sequence[str]) -> Sequence[str]:
 
 def _names(column: Sequence[str]) -> Iterable[str]:
     """Return name and extra name, each of 35 columns, as one text."""
-    names = list(map(str.rstrip, column))
-    if max(map(len, names)) <= NAME_WIDTH:
-        return map(str.lstrip, names)
+    if max(map(len, column)) <= NAME_WIDTH:
+        return map(str.strip, column)
     return [f"{text[:NAME_WIDTH].strip()} {text[NAME_WIDTH:].strip()}".strip() for text in column]
 
 

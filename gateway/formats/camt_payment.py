@@ -14,7 +14,8 @@ from gateway.formats.camt_parts import account_number, address, primary, referen
 from gateway.formats.camt_shapes import Row
 
 MAX_KEY_CHARACTERS = 160
-"""A longer identity is stored as its digest: references are at most 35 characters where a bank keeps to the schema."""
+"""A longer identity, or one with line ends in it, is stored as its digest: references are at most 35 characters, all in
+one line, where a bank keeps to the schema."""
 
 _new = tuple.__new__
 _CREDIT, _DEBIT = Direction.CREDIT, Direction.DEBIT
@@ -116,7 +117,7 @@ class Payments:
             why_not = "payment.not_booked"
         amount = f"C{minor}{currency}" if is_credit else f"D{minor}{currency}"
         identity = f"{identity}{amount}:{own}"
-        if not own or len(identity) > MAX_KEY_CHARACTERS:
+        if not own or len(identity) > MAX_KEY_CHARACTERS or not identity.isprintable():
             identity = self._digest(booking, identity, amount, value, end_to_end, payer_account)
         return _new(Payment, (
             position, minor, currency, _CREDIT if is_credit else _DEBIT, is_reversal or is_return, status, not why_not,
@@ -135,7 +136,8 @@ class Payments:
             reference, "" if end_to_end == "NOTPROVIDED" else end_to_end, payer_account,
         )  # fmt: skip
         digest = blake2b("\x1f".join(facts).encode(errors="surrogatepass"), digest_size=16).hexdigest()
-        return f"{self.message}:{booking.account[:34]}:{amount[:40]}:#{digest}"
+        account = booking.account[:34] if booking.account.isprintable() else ""
+        return f"{self.message}:{account}:{amount[:40]}:#{digest}"
 
     def of_row(
         self,

@@ -55,6 +55,12 @@ def carries(layout: FileLayout) -> frozenset[LinkKind]:
     return frozenset(LinkKind(kind) for kind in kinds)
 
 
+def tells_balance(layout: FileLayout) -> bool:
+    """Return whether *layout* tells of a claim what is open and nothing else: no original amount, no linked items."""
+    sources = {one.source for part in layout.parts.values() for one in part.values}
+    return "claim.open_minor" in sources and "claim.original_minor" not in sources and not layout.parts_of(ITEM)
+
+
 def instructions(layout: FileLayout) -> frozenset[Action]:
     """Return the instructions that *layout* has a place for."""
     found = {kind for part in layout.parts_of(INSTRUCTION) for kind in part.kinds or tuple(Action)}
@@ -110,6 +116,7 @@ class _Run:
         self._writer, self._facts, self._are_new = writer, facts, are_new
         self._at_hand: list[Any] = [facts, None, None, None, None, None]
         self._carried, self._said = carries(layout), instructions(layout)
+        self._nets = are_new and tells_balance(layout)
         body = [part for part in layout.parts.values() if part.each in (CUSTOMER, *_STEPS)]
         _refuse_sourceless(chain(layout.head, body, layout.tail))
         self._head, self._tail = writer.emitters(layout.head, facts), writer.emitters(layout.tail, facts)
@@ -224,7 +231,7 @@ class _Run:
     def _count_items(self, claim: Claim, whose: str) -> None:
         """Count the items and instructions of *claim*; refuse what the profile has no place for."""
         for item in claim.items:
-            if item.kind not in self._carried:
+            if item.kind not in self._carried and not (self._nets and item.kind is not _CHARGE):
                 raise EncodeError(f"{whose}: the profile has no place for {item.kind.value} {item.item_id}")
             if item.origin is _AGENCY:
                 raise EncodeError(f"{whose}: {item.item_id} came from the agency and is never sent back (R-OP-04)")

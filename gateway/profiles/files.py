@@ -18,7 +18,7 @@ from gateway.profiles.sources import FileFacts, Pull
 from gateway.profiles.tags import Start, Tag, tags_of, xml_rows
 from gateway.profiles.totals import Totals
 
-CHUNK = 1000
+CHUNK = 500
 """Records per write: large enough that writing costs nothing, small enough to stay flat."""
 
 
@@ -329,8 +329,8 @@ class ProfileFile:
             DecodeError: the bytes are not what the profile says, a record is missing or out of place, or a control total
                 does not agree. It names line, record, field and value. Nothing of such a file may take effect.
         """
-        for line, part, values in self.read_values(stream):
-            yield Row(line, part.key, {one.name: value for one, value in zip(part.values, values, strict=True)})
+        for row in self.read_values(stream):
+            yield row.named()
 
     def read_values(self, stream: BinaryIO) -> Iterator[Read]:
         """Yield the records as `read` does, their values in the order of the fields: quicker for a million."""

@@ -33,6 +33,12 @@ class Read(NamedTuple):
     part: Part
     values: Sequence[Any]
 
+    def named(self) -> Row:
+        """Return the row as it is handed on."""
+        return Row(
+            self.line, self.part.key, {one.name: v for one, v in zip(self.part.values, self.values, strict=True)}
+        )
+
 
 class LineCodec(Protocol):
     """Makes lines of records and records of lines, for one kind of file."""

@@ -7,7 +7,7 @@ from functools import reduce
 from gateway.domain.exchange import LayoutProfile, LinkKind
 from gateway.domain.instructions import Action
 from gateway.profiles.declaration import OUT, Profile
-from gateway.profiles.exporting import carries, instructions
+from gateway.profiles.exporting import carries, instructions, tells_balance
 
 
 def layout_profile(profile: Profile) -> LayoutProfile:
@@ -25,4 +25,6 @@ def layout_profile(profile: Profile) -> LayoutProfile:
         carries=items,
         instructions=said,
         sha256=profile.sha256,
+        currencies=frozenset(profile.currencies),
+        nets_at_handover=any(tells_balance(layout) for layout in out),
     )

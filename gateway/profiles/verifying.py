@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 from gateway.domain.exchange import Direction, Envelope, LinkKind, Totals
-from gateway.profiles.declaration import FileLayout, Part
+from gateway.errors import DecodeError
+from gateway.profiles.declaration import FIXED, FileLayout, Part
+from gateway.profiles.exporting import tells_balance
 from gateway.profiles.files import ProfileFile
+from gateway.profiles.lines import Row
 from gateway.profiles.sources import CLAIM, CREDIT_NOTE, DOCUMENT, INSTRUCTION, INVOICE, ITEM
 
 _EFFECTS = {
@@ -17,20 +21,34 @@ _EFFECTS = {
 """Kinds whose direction follows from what they are; others must say it in the file."""
 
 
-def verify(file: ProfileFile, envelope: Envelope, source: BinaryIO) -> Totals:
+def verify(
+    file: ProfileFile, envelope: Envelope, source: BinaryIO, watch: Callable[[Row], None] | None = None
+) -> Totals:
     """Return the totals of the finished file in *source*, read as strictly as one that comes in.
 
-    What a layout does not say cannot be compared, and is taken from *envelope*: the invoice totals where only balances are
-    written, the number of claims where only later credit notes are.
+    What a layout does not say cannot be compared, and is taken from *envelope*: the number of claims where only later
+    credit notes are written. Where only balances are, their sum must be what the envelope's totals leave. *watch* is shown
+    each record, and may refuse it.
 
     Raises:
         DecodeError: the file is not what the profile says, or its own control totals do not agree.
     """
     parts = {part.key: _Reader(file.layout, part) for part in file.layout.parts.values()}
     found: Counter[str] = Counter()
+    length = 0
     for row in file.read_values(source):
+        if watch:
+            watch(row.named())
         parts[row.part.key].count(row.values, found)
+        length += row.part.length
+        found["records"] += 1
+    _check_size(file.layout, length + found["records"] * len(file.layout.newline), source)
     told = envelope.totals
+    if tells_balance(file.layout):
+        if found["balance"] != told.debit_minor - told.credit_minor:
+            fault = f"balances come to {found['balance']} minor units, not {told.debit_minor - told.credit_minor}"
+            raise DecodeError(fault, field="claim.open_minor")
+        return told._replace(claims=found["claims"])
     tells_claims = any(reader.is_claim for reader in parts.values()) or found["claims"] > 0
     tells_debit = any(reader.tells_original for reader in parts.values()) or not told.debit_minor or found["debit"] > 0
     return Totals(
@@ -41,6 +59,13 @@ def verify(file: ProfileFile, envelope: Envelope, source: BinaryIO) -> Totals:
         charge_minor=found["charge"],
         instructions=found["instructions"],
     )
+
+
+def _check_size(layout: FileLayout, expected: int, source: BinaryIO) -> None:
+    """Refuse a file of columns that lacks blanks at the ends of its lines: others may send it so, we never write it."""
+    size = source.seek(0, os.SEEK_END)
+    if layout.kind == FIXED and layout.encoding != "utf-8" and size != expected:
+        raise DecodeError(f"has {size} bytes where its records have {expected}: it may be cut short")
 
 
 class _Reader:
@@ -59,6 +84,7 @@ class _Reader:
         found["claims"] += self.is_claim
         found["instructions"] += self._is_instruction
         found["debit"] += self._value("claim.original_minor", values) or 0
+        found["balance"] += self._value("claim.open_minor", values) or 0
         amount = self._value("document.amount_minor", values)
         if self._part.each == DOCUMENT and amount is not None:
             is_invoice = self._kind("document.kind", values, INVOICE) != CREDIT_NOTE

@@ -19,15 +19,19 @@ from gateway.db.ledger_sql import queue_claims, upsert_ignore
 from gateway.db.tables import Agreement, Creditor, Envelope, FactoringSettings
 from gateway.domain.calendar import business_date, cutoff
 from gateway.domain.checks import check_factoring_settings
-from gateway.domain.exchange import Finding, Service, Severity
+from gateway.domain.exchange import Finding, LayoutProfile, Service, Severity
 from gateway.domain.references import payment_rules
+from gateway.domain.transport import PULL, is_pull
 from gateway.errors import DataError, NotFound, Refused
+from gateway.formats import pull
 from gateway.services.cards import agreement_of, layout_of
 from gateway.services.confirmations import is_confirmed
 from gateway.services.house import House
 from gateway.services.plan_context import factoring_settings, facts_of
 
-SECRET_NAMES = ("webhook_secret", "webhook_secret_old", "sftp_password", "sftp_private_key")
+SECRET_NAMES = (
+    "webhook_secret", "webhook_secret_old", "sftp_password", "sftp_private_key", "api_client_secret", "api_token",
+)  # fmt: skip
 _DISPLAY = {"intrum": "Intrum Justitia", "lowell": "Lowell"}
 _CHANGEABLE = frozenset(
     {
@@ -249,9 +253,13 @@ def _payment_account(connection: Connection, creditor_id: int) -> str:
 
 def _check_values(house: House, values: Mapping[str, Any]) -> None:
     profile = house.agencies[values["agency_key"]].profile
-    if profile.layout(values["profile"]) is None:
+    layout = profile.layout(values["profile"])
+    if layout is None:
         names = ", ".join(layout.name for layout in profile.layouts) or "none"
         raise DataError(f"{profile.name} has no layout profile {values['profile']!r}; there are {names}")
+    _check_layout(layout, values)
+    if values["transport"] and is_pull(values["transport"]) is not (layout.name == pull.PROFILE):
+        raise DataError(f'layout {pull.PROFILE} and transport {{"kind": "{PULL}"}} go together, and with no other')
     if Service(values["service"]) not in profile.services:
         raise DataError(f"{profile.name} does not offer {values['service']}")
     if values["currency"] not in profile.currencies:
@@ -269,6 +277,14 @@ def _check_values(house: House, values: Mapping[str, Any]) -> None:
     faults = list(Draft202012Validator(dict(profile.settings_schema)).iter_errors(values["settings"]))
     if faults:
         raise DataError("; ".join(f"setting {'.'.join(map(str, f.path)) or '-'}: {f.message}" for f in faults))
+
+
+def _check_layout(layout: LayoutProfile, values: Mapping[str, Any]) -> None:
+    for what, known in (("market", layout.markets), ("currency", layout.currencies)):
+        if known and values[what] not in known:
+            raise DataError(f"{layout.name} is for {what} {', '.join(sorted(known))}, not {values[what]}")
+    if missing := [name for name in sorted(layout.settings) if values["settings"].get(name, "") == ""]:
+        raise DataError(f"{layout.name} needs the setting {', '.join(missing)}")
 
 
 def _check_complete(house: House, connection: Connection, row: Any) -> None:

@@ -7,18 +7,21 @@ import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import Connection, insert, select, update
 
 from gateway.db import audit
-from gateway.db.tables import ApiKey, Creditor
+from gateway.db.tables import Agreement, ApiKey, Creditor
 from gateway.domain.references import payment_rules
 from gateway.errors import DataError, NotFound
 from gateway.formats.detect import PROFILES
 from gateway.services.house import House
 
 SCOPES = ("ledger:read", "ledger:write")
+AGENCY_SCOPE = "agency"
+"""Of a key that an agency fetches with: its one agreement, and nothing of the ledger."""
 
 
 def add_creditor(
@@ -90,31 +93,43 @@ def add_api_key(house: House, creditor_id: int, name: str, scopes: Sequence[str]
     unknown = set(scopes) - set(SCOPES)
     if unknown:
         raise DataError(f"unknown scopes {sorted(unknown)}; there are {', '.join(SCOPES)}")
-    prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     with house.database.write() as connection:
-        connection.execute(
-            insert(ApiKey).values(
-                creditor_id=creditor_id,
-                name=name,
-                prefix=prefix,
-                secret_hash=_hash(secret),
-                scopes=list(scopes),
-                created_at=house.now(),
-            )
-        )
-        audit.record(connection, creditor_id, house.now(), actor, "api_key.added", "api_key", prefix, name=name)
+        return _add_key(house, connection, actor, creditor_id=creditor_id, name=name, scopes=list(scopes))
+
+
+def add_agency_key(house: House, agreement_id: int, name: str, actor: str) -> str:
+    """Make a key by which the agency of an agreement fetches and reports, and return it whole; it is shown this once.
+
+    Several may be alive at a time, so that an agency can change over; `revoke_api_key` ends one.
+    """
+    with house.database.write() as connection:
+        mine = select(Agreement.creditor_id).where(Agreement.id == agreement_id)
+        creditor_id = connection.execute(mine).scalar_one_or_none()
+        if creditor_id is None:
+            raise NotFound(f"no agreement {agreement_id}")
+        whose = {"creditor_id": creditor_id, "agreement_id": agreement_id}
+        return _add_key(house, connection, actor, **whose, name=name, scopes=[AGENCY_SCOPE])
+
+
+def _add_key(house: House, connection: Connection, actor: str, **values: Any) -> str:
+    prefix, secret, now = secrets.token_hex(6), secrets.token_urlsafe(32), house.now()
+    row = {**values, "prefix": prefix, "secret_hash": _hash(secret), "created_at": now}
+    connection.execute(insert(ApiKey).values(**row))
+    facts = {name: values[name] for name in ("name", "agreement_id") if name in values}
+    audit.record(connection, values["creditor_id"], now, actor, "api_key.added", "api_key", prefix, **facts)
     return f"kp_{prefix}_{secret}"
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCaller:
-    """Who a valid key speaks for, and what it may do."""
+    """Who a valid key speaks for, and what it may do. *agreement_id* is that of an agency's key, else 0."""
 
     api_key_id: int
     creditor_id: int
     creditor_key: str
     name: str
     scopes: frozenset[str]
+    agreement_id: int = 0
 
 
 def find_api_key(house: House, key: str) -> ApiCaller | None:
@@ -122,7 +137,8 @@ def find_api_key(house: House, key: str) -> ApiCaller | None:
     _, _, rest = key.partition("kp_")
     prefix, _, secret = rest.partition("_")
     query = (
-        select(ApiKey.id.label("api_key_id"), ApiKey.secret_hash, ApiKey.scopes, ApiKey.name, Creditor.id, Creditor.key)
+        select(ApiKey.id.label("api_key_id"), ApiKey.secret_hash, ApiKey.scopes, ApiKey.name, ApiKey.agreement_id)
+        .add_columns(Creditor.id, Creditor.key)
         .join(Creditor, Creditor.id == ApiKey.creditor_id)
         .where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None))
     )
@@ -131,7 +147,7 @@ def find_api_key(house: House, key: str) -> ApiCaller | None:
     right = hmac.compare_digest(row.secret_hash if row else _hash(""), _hash(secret))
     if not (row and right and secret):
         return None
-    return ApiCaller(row.api_key_id, row.id, row.key, row.name, frozenset(row.scopes))
+    return ApiCaller(row.api_key_id, row.id, row.key, row.name, frozenset(row.scopes), row.agreement_id or 0)
 
 
 def revoke_api_key(house: House, api_key_id: int, actor: str) -> None:

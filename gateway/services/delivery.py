@@ -1,13 +1,15 @@
 """Delivering sealed envelopes: lease, upload with no transaction open, record the outcome (T4, T5).
 
 An upload whose outcome is unknown is never repeated blindly (P4): what the far side has is read back and compared byte
-for byte; where it cannot tell, a receipt or a person decides.
+for byte; where it cannot tell, a receipt or a person decides. An agency with an API gets the calls that the envelope
+holds; each has a note of its own, and a delivery goes on where the last one stopped (ADR 0029).
 """
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,8 +23,10 @@ from gateway.db.ledger_sql import IN_LIST_MAX, lock_books
 from gateway.db.tables import Claim, Task, TransferItem
 from gateway.db.tables import Envelope as EnvelopeRow
 from gateway.domain.exchange import Agreement, Envelope, Totals
-from gateway.domain.transport import Transport
-from gateway.errors import DataError, DeliveryError, DeliveryInDoubt, NotFound, Refused
+from gateway.domain.transport import Transport, is_pull
+from gateway.errors import Busy, DataError, DeliveryError, DeliveryInDoubt, NotFound, Refused
+from gateway.https import NoMailbox, is_api, open_calls
+from gateway.services import called
 from gateway.services.agreements import secrets_of
 from gateway.services.cards import agreement_of, layout_of
 from gateway.services.confirmations import may_leave_sandbox
@@ -46,17 +50,17 @@ def deliver(house: House, envelope_id: int) -> None:
         row = _envelope(connection, envelope_id)
         if row.state not in _UNSENT:
             return
-        _wait_for_earlier(connection, row)
         agreement, agreement_row = agreement_of(connection, row.agreement_id)
+        if is_pull(agreement_row.transport):
+            return  # the agency comes for it (`gateway.services.pull`)
+        _wait_for_earlier(connection, row)
     if not house.database.is_sqlite:
         # Whoever holds the books would hold up the record of this upload, and with it this worker: look before it.
         with house.database.write() as connection:
             lock_books(connection, agreement.creditor_id)
     try:
         _refuse_unconfirmed(house, agreement)
-        transport = open_transport(agreement_row.transport, secrets_of(house, agreement_row))
-        with open_blob(house.database, row.blob_id) as content:
-            name = house.agencies[agreement.agency_key].deliver(as_envelope(row), transport, content, row.size)
+        name = _handed_over(house, row, agreement, agreement_row)
     except DeliveryInDoubt as error:
         _doubt(house, envelope_id, str(error))
         raise
@@ -69,16 +73,41 @@ def deliver(house: House, envelope_id: int) -> None:
         raise DeliveryInDoubt("uploaded, and the database would not record it") from error
 
 
+def _handed_over(house: House, row: Any, agreement: Agreement, agreement_row: Any) -> str:
+    """Let the agency's plugin hand over an envelope; return its name at the far side."""
+    agency, settings = house.agencies[agreement.agency_key], agreement_row.transport
+    secrets, envelope = secrets_of(house, agreement_row), as_envelope(row)
+    if not is_api(settings):
+        transport = open_transport(settings, secrets)
+        with open_blob(house.database, row.blob_id) as content:
+            return agency.deliver(envelope, agreement, transport, content, row.size)
+    journal = called.EnvelopeJournal(house, row.id)
+    calls = open_calls(settings, secrets, journal)
+    try:
+        with open_blob(house.database, row.blob_id) as content:
+            name = agency.deliver(envelope, agreement, NoMailbox(), content, row.size, calls)
+    except DeliveryError as error:
+        if journal.answers:  # it got somewhere: an agency that asks for pauses must not use up the attempts
+            raise Busy(str(error), retry_after=error.retry_after) from error
+        raise
+    called.store_answers(house, agreement, row)
+    return name
+
+
 def read_back(house: House, envelope_id: int) -> None:
     """Find out what became of a doubtful upload by reading the far side.
 
     Equal bytes: delivered. Absent from a mailbox that keeps its files: it never arrived and is due again. Anything else
-    stays in doubt for a person.
+    stays in doubt for a person. An agency with an API is asked for the calls that have no answer, and gets the rest.
     """
     with house.database.read() as connection:
         row = _envelope(connection, envelope_id)
         _agreement, agreement_row = agreement_of(connection, row.agreement_id)
     if row.state not in _UNSENT:
+        return
+    if is_api(agreement_row.transport):
+        with suppress(DeliveryInDoubt):  # noted by then; a person decides
+            deliver(house, envelope_id)
         return
     transport = open_transport(agreement_row.transport, secrets_of(house, agreement_row))
     found = _remote_sha256(transport, row.filename)
@@ -133,7 +162,8 @@ def confirm_delivery(house: House, envelope_id: int, actor: str, arrived: bool) 
             connection, _creditor(connection, row), house.now(), actor, "envelope.clarified", "envelope", envelope_id,
             arrived=arrived,
         )  # fmt: skip
-        if not arrived:
+        has_calls = called.clarify(connection, envelope_id, arrived=arrived)
+        if not arrived or has_calls:  # what was said of one call says nothing of those after it
             _set(connection, envelope_id, state="sealed", last_error="")
             outbox.again(connection, "deliver", envelope_id, house.now())
         else:
@@ -205,6 +235,13 @@ def _note_delivered(house: House, connection: Connection, envelope_id: int, remo
     _mark_claims(connection, row.agreement_id, envelope_id)
     outbox.settle(connection, "deliver", envelope_id, "done", now)
     return free_followers(connection, row.agreement_id, now)
+
+
+def note_fetched(house: House, connection: Connection, envelope_id: int, *, is_answered: bool) -> None:
+    """Record that an agency that fetches has a file; of one that it does not answer no receipt is awaited."""
+    _note_delivered(house, connection, envelope_id, "")
+    if not is_answered:
+        _set(connection, envelope_id, receipt_due_at=None)
 
 
 def _mark_claims(connection: Connection, agreement_id: int, envelope_id: int) -> None:

@@ -50,7 +50,7 @@ _SAME_MESSAGE = (
     .where(_M.c.agreement_id == _G.c.id, _M.c.message_id == bindparam("message_id"))
 )
 # A push is answered while its sender waits, and building its statements anew cost more than running them.
-_WEBHOOK = select(_G.c.id, _G.c.creditor_id, _G.c.agency_key, _G.c.secrets_encrypted).where(
+_WEBHOOK = select(_G.c.id, _G.c.creditor_id, _G.c.agency_key, _G.c.profile, _G.c.secrets_encrypted).where(
     _G.c.webhook_token_hash == bindparam("token_hash"), _G.c.state == "active"
 )
 _LOOK = select(
@@ -72,11 +72,12 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class WebhookTarget:
-    """Whose webhook address was called, and the secrets its signatures may be made with (newest first)."""
+    """Whose webhook address was called, under which layout, and the secrets it may be signed with (newest first)."""
 
     agreement_id: int
     creditor_id: int
     secrets: tuple[str, ...]
+    layout: str
 
 
 def find_webhook(house: House, agency_key: str, token: str) -> WebhookTarget | None:
@@ -87,7 +88,7 @@ def find_webhook(house: House, agency_key: str, token: str) -> WebhookTarget | N
         return None
     kept = secrets_of(house, row)
     secrets = tuple(kept[name] for name in ("webhook_secret", "webhook_secret_old") if kept.get(name))
-    return WebhookTarget(row.id, row.creditor_id, secrets)
+    return WebhookTarget(row.id, row.creditor_id, secrets, row.profile)
 
 
 def store(
@@ -249,7 +250,7 @@ def _read(house: House, row: Any, agreement: Agreement, work: FileWork) -> None:
         receipts.take(house, row, agreement, agency.import_receipt(file, (agreement,)))
     elif kind is InboundKind.CASE_STATUS:
         case_status.take(house, row, agreement, agency.import_case_status(file, (agreement,)))
-    elif kind in {InboundKind.SETTLEMENT, InboundKind.SNAPSHOT}:
+    elif kind in {InboundKind.SETTLEMENT, InboundKind.SNAPSHOT, InboundKind.NOTICE}:
         assert kind is not None
         _conclude(house, row, "imported", [Finding(Severity.INFO, "file.kept_only", "", kind.value)], kind.value)
     else:

@@ -1,5 +1,7 @@
 """Fetching what waits in an agency's mailbox, and remembering what stays there so that it is not fetched again.
 
+An agency with an API has no mailbox: its plugin asks it, from the watermark of the last look on.
+
 A mailbox that keeps its files shows the same ones at every look, for years. A file is passed over when its stamp is the
 one it had, under two conditions that keep a replaced file from being missed:
 
@@ -12,25 +14,32 @@ one it had, under two conditions that keep a replaced file from being missed:
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import tempfile
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, Select, delete, exists, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.db.bulk import batches
+from gateway.agencies import Agency
+from gateway.db import outbox
+from gateway.db.bulk import batches, table_of
 from gateway.db.ledger_sql import IN_LIST_MAX
-from gateway.db.tables import MailboxFile
-from gateway.domain.transport import Transport, Waiting
-from gateway.errors import DeliveryError
-from gateway.services import inbound
+from gateway.db.tables import Agreement as AgreementRow
+from gateway.db.tables import InboundFile as FileRow
+from gateway.db.tables import IncomingPayment, MailboxFile
+from gateway.domain.exchange import Agreement, Can
+from gateway.domain.transport import Transport, Waiting, is_pull
+from gateway.errors import DeliveryError, DeliveryInDoubt, PluginError
+from gateway.https import is_api, open_calls
+from gateway.services import called, inbound
 from gateway.services.agreements import secrets_of
 from gateway.services.cards import agreement_of
 from gateway.services.house import House
-from gateway.transports import open_transport
+from gateway.transports import open_transport, plain_name
 
 PROVEN_AFTER = timedelta(seconds=3)
 """Longer than the coarsest time stamps of file systems, two seconds."""
@@ -46,9 +55,11 @@ def fetch(house: House, agreement_id: int) -> int:
         DeliveryError: the mailbox cannot be reached, or at least one file not be read or removed; the others are here.
     """
     with house.database.read() as connection:
-        _, row = agreement_of(connection, agreement_id)
-    if row.state != "active" or not row.transport:
+        agreement, row = agreement_of(connection, agreement_id)
+    if row.state != "active" or not row.transport or is_pull(row.transport):
         return 0
+    if is_api(row.transport):
+        return _ask(house, agreement, row)
     transport = open_transport(row.transport, secrets_of(house, row))
     waiting = transport.waiting()
     memory = _Memory(house, agreement_id, row.transport) if row.transport.get("keeps_files") else None
@@ -70,6 +81,69 @@ def fetch(house: House, agreement_id: int) -> int:
     if faults:
         raise faults[0]
     return fetched
+
+
+def fetch_now(house: House, agreement_id: int) -> None:
+    """Promise to look into an agreement's mailbox at once instead of at its next turn, and ring."""
+    now = house.now()
+    with house.database.write() as connection:
+        part = now.isoformat(timespec="microseconds")
+        outbox.promise(connection, "fetch", agreement_id, now, repeatable=True, part=part)
+    house.ring()
+
+
+REFERENCE = "kravport-"
+"""Before the number of an inbound file: what an agency may call the booking of its money by."""
+PAGES_MAX = 200
+"""Pages read at one look: what is left comes at the next, and other agencies have their turn."""
+
+
+def _ask(house: House, agreement: Agreement, row: Any) -> int:
+    """Ask an API what it has to tell; each page's files are stored before its watermark (ADR 0029)."""
+    agency = house.agencies[agreement.agency_key]
+    if not agency.fetches:
+        return 0
+    calls, since, fetched = open_calls(row.transport, secrets_of(house, row)), row.fetched_until, 0
+    for _ in range(PAGES_MAX):
+        page = agency.fetch(agreement, calls, since)
+        for file in page.files:
+            stored = inbound.store(house, row.id, "https", plain_name(file.filename), io.BytesIO(file.content))
+            fetched += stored.is_new
+        if page.since != since:
+            since = page.since
+            with house.database.write() as connection:
+                mine = (AgreementRow.id == row.id, AgreementRow.fetched_until != since)
+                connection.execute(update(AgreementRow).where(*mine).values(fetched_until=since))
+        elif page.is_more:
+            raise PluginError(f"{agreement.agency_key}: fetch says that there is more, and goes no further")
+        if not page.is_more:
+            break
+    if Can.ACKNOWLEDGE in agency.profile.can:
+        _acknowledge(house, agency, agreement, row)
+    return fetched
+
+
+def _acknowledge(house: House, agency: Agency, agreement: Agreement, row: Any) -> None:
+    """Tell an agency which of its files are booked to the last payment. A repeat says the same, so no call is noted."""
+    with house.database.read() as connection:
+        booked = connection.execute(_booked(row.id)).all()
+    calls = open_calls(row.transport, secrets_of(house, row), called.Repeated())
+    for file in booked:
+        try:
+            agency.acknowledge(inbound.inbound_file(house, file), f"{REFERENCE}{file.id}", agreement, calls)
+        except DeliveryInDoubt as error:
+            raise DeliveryError(str(error)) from error
+        with house.database.write() as connection:
+            connection.execute(update(FileRow).where(FileRow.id == file.id).values(acknowledged_at=house.now()))
+
+
+def _booked(agreement_id: int) -> Select[Any]:
+    """Files of payments that are imported, not acknowledged, and wait for nobody any more."""
+    file, payment = table_of(FileRow), table_of(IncomingPayment)
+    waiting = exists().where(payment.c.file_id == file.c.id, payment.c.state.in_(("proposed", "unmatched")))
+    mine = (file.c.agreement_id == agreement_id, file.c.kind == "payments", file.c.state == "imported")
+    query = select(*file.columns).where(*mine, file.c.acknowledged_at.is_(None), file.c.channel == "https", ~waiting)
+    return query.order_by(file.c.id).limit(PAGES_MAX)
 
 
 def _download(house: House, row: Any, transport: Transport, name: str) -> inbound.StoredFile:

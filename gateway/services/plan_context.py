@@ -18,6 +18,7 @@ from gateway.domain.checks import FactoringSettings as FactoringFacts
 from gateway.domain.checks import check_factoring_settings
 from gateway.domain.exchange import Agreement, LayoutProfile, LinkKind, Severity
 from gateway.domain.transfer import Rules
+from gateway.https import is_api
 from gateway.services.cards import agreement_of, layout_of
 from gateway.services.house import House
 
@@ -32,6 +33,11 @@ class PlanContext:
     cutoff: datetime
     rules: Rules
     is_postgres: bool
+
+    @property
+    def is_api(self) -> bool:
+        """Whether the agency is reached by calls instead of a mailbox."""
+        return is_api(self.row.transport)
 
 
 def context(house: House, connection: Connection, agreement_id: int, cut: datetime | None = None) -> PlanContext:
@@ -53,6 +59,7 @@ def context(house: House, connection: Connection, agreement_id: int, cut: dateti
         blocking=_factoring_faults(connection, row),
         business_date=local_date(cut, row.time_zone),
         needs_reminder=layout.collection_needs_reminder,
+        nets_at_handover=layout.nets_at_handover,
     )
     return PlanContext(agreement, layout, row, cut, rules, connection.dialect.name == "postgresql")
 

@@ -374,8 +374,9 @@ class Run(Tally):
                 receipt_due_at=self.now + timedelta(hours=hours) if hours else None,
             )
         )
-        is_idempotent = self.house.agencies[self.ctx.agreement.agency_key].profile.delivery_is_idempotent
-        outbox.promise(connection, "deliver", envelope_id, self.now, repeatable=is_idempotent)
+        is_repeatable = self.house.agencies[self.ctx.agreement.agency_key].profile.delivery_is_idempotent
+        is_repeatable |= self.ctx.is_api  # each call has a note of its own, and is not repeated with the rest
+        outbox.promise(connection, "deliver", envelope_id, self.now, repeatable=is_repeatable)
 
     def _consume(self, kind: str, sequence: int) -> int:
         """Take the number; a series that began anew counts as its next cycle, so that no file is named twice."""

@@ -37,7 +37,9 @@ from gateway.services.plan_context import PlanContext
 from gateway.services.spool import NullSink, Spool, Verification
 
 _ORIGINS = {origin.value: origin for origin in Origin}
-_UNLINK, _PAYMENT = LinkKind.UNLINK, LinkKind.DIRECT_PAYMENT
+_UNLINK = LinkKind.UNLINK
+_REFERENCED = frozenset({LinkKind.DIRECT_PAYMENT, LinkKind.CREDIT_NOTE})
+"""Items that have a reference of their own; a factor wants that of a credit note too."""
 
 
 MISFIT_BATCH = 500
@@ -137,7 +139,7 @@ def _linked_item(going: Going, row: Any, zone: ZoneInfo) -> LinkedItem:
         _ORIGINS[member.origin],
         member.number,
         "" if is_unlink else row.voucher_number,
-        row.payment_reference if kind is _PAYMENT else "",
+        row.payment_reference if kind in _REFERENCED else "",
         row.bank_reference,
         row.text,
         row.charge_kind,

@@ -24,10 +24,13 @@ from gateway.db.tables import (
     Task,
     TransferItem,
 )
+from gateway.domain.transport import is_pull
 from gateway.services import plugins
 from gateway.services.house import House
 
 UNSENT_AFTER = timedelta(minutes=15)
+UNFETCHED_AFTER = timedelta(hours=2)
+"""How long an agency that fetches may leave a case lying (R-OP-13; agencies README 6)."""
 UNMATCHED_AFTER = timedelta(days=3)
 ALARMS_MAX = 200
 
@@ -84,7 +87,7 @@ def _envelopes(connection: Connection, now: datetime, mine: ColumnElement[bool])
     query = (
         select(
             e.id, e.state, e.filename, e.sealed_at, e.delivered_at, e.receipt_due_at, e.last_error, Agreement.creditor_id,
-            Agreement.display_name, Agreement.receipt_hours, Creditor.time_zone,
+            Agreement.display_name, Agreement.receipt_hours, Agreement.transport, Creditor.time_zone,
         )
         .join(Agreement, Agreement.id == e.agreement_id)
         .join(Creditor, Creditor.id == Agreement.creditor_id)
@@ -100,7 +103,7 @@ def _envelopes(connection: Connection, now: datetime, mine: ColumnElement[bool])
                 "agency": row.display_name,
                 "sequence": row.filename,
                 "reason": row.last_error,
-                "hours": row.receipt_hours,
+                "hours": int(UNFETCHED_AFTER / timedelta(hours=1)) if is_pull(row.transport) else row.receipt_hours,
                 "time": f"{latest:%H:%M}",
             }
             yield Alarm(code, "envelope", row.id, row.creditor_id, since, values)
@@ -118,6 +121,8 @@ def _envelope_fault(row: Any, now: datetime) -> tuple[str, datetime]:
         return "delivery.in_doubt", row.sealed_at
     if row.state == "failed":
         return "delivery.failed", row.sealed_at
+    if row.state == "sealed" and is_pull(row.transport):
+        return ("delivery.unfetched" if row.sealed_at + UNFETCHED_AFTER < now else ""), row.sealed_at
     if row.state == "sealed" and row.sealed_at + UNSENT_AFTER < now:
         return "delivery.unsent", row.sealed_at
     if row.state == "delivered" and row.receipt_due_at is not None and row.receipt_due_at < now:

@@ -80,16 +80,21 @@ def sample_seal(profile: AgencyProfile, agreement: Agreement, run: int = 1) -> S
 
 
 def sample_agreement(
-    profile: AgencyProfile, settings: Mapping[str, object], *, client_number: str = "4711", market: str = ""
+    profile: AgencyProfile,
+    settings: Mapping[str, object],
+    *,
+    client_number: str = "4711",
+    market: str = "",
+    layout: str = "",
 ) -> Agreement:
-    """Return a sandbox agreement of Fjord AS; *market* is Norway, or the first there is, unless named."""
+    """Return a sandbox agreement of Fjord AS; *market* is Norway, or the first there is, *layout* the first, unless named."""
     market = market or ("NO" if "NO" in profile.markets else min(profile.markets))
     services = sorted(profile.services, key=lambda one: (one is not Service.LEDGER, one.value))
     service = services[0] if services else Service.LEDGER
     usual = {"NO": "NOK", "SE": "SEK", "DK": "DKK", "FI": "EUR"}.get(market, "EUR")
     return Agreement(
         1, profile.key, 1, "Fjord AS", profile.name, client_number, service, market,
-        usual if usual in profile.currencies else min(profile.currencies), profile.layouts[0].name, is_sandbox=True,
+        usual if usual in profile.currencies else min(profile.currencies), layout or profile.layouts[0].name, is_sandbox=True,
         settings=settings,
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ from gateway.services.entries import SOURCE as OWN_SOURCE
 from gateway.services.house import House
 from gateway.services.ingest import IngestResult, ingest
 from gateway.web import reading
+from gateway.web.agency import AgencyViews
 from gateway.web.once import Keep, once
 from gateway.web.openapi import (
     BYTES,
@@ -98,7 +99,7 @@ def _caller(house: House, scope: str) -> ApiCaller:
     return caller
 
 
-class _Views:
+class _Views(AgencyViews):
     """What the operations do; each is named in the table of operations."""
 
     def __init__(self, house: House, max_bytes: int) -> None:

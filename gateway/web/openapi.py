@@ -11,13 +11,15 @@ from importlib import resources
 from typing import Any
 
 from gateway.accounting import records
+from gateway.formats import pull
+from gateway.services.creditors import AGENCY_SCOPE
 from gateway.web.once import KEY_PATTERN
 from gateway.web.problems import PROBLEMS
 
 PREFIX = "/api/v1"
 NDJSON = "application/x-ndjson"
 BYTES = "application/octet-stream"
-READ, WRITE = "ledger:read", "ledger:write"
+READ, WRITE, AGENCY = "ledger:read", "ledger:write", AGENCY_SCOPE
 
 RESOURCES = {
     "customers": ("customer", "Customer"),
@@ -90,6 +92,26 @@ OPERATIONS = (
         "GET", "/payments", "listIncomingPayments", "List money that agencies and banks reported", "list_payments", READ,
         {200: "IncomingPaymentPage"}, None, ("after", "limit", "state"),
     ),
+    Operation(
+        "GET", "/agency/cases", "listCases", "For an agency: list new cases since a cursor", "list_cases", AGENCY,
+        {200: "CasePage"}, None, ("cursor", "limit"),
+    ),
+    Operation(
+        "PUT", "/agency/cases/{claim_id}/answer", "putCaseAnswer", "For an agency: take a case under its number, or refuse it",
+        "answer_case", AGENCY, {200: "CaseAnswered"}, ("CaseAnswer", "application/json"), ("claim_id",),
+    ),
+    Operation(
+        "GET", "/agency/changes", "listChanges", "For an agency: list changes of its cases since a cursor", "list_changes",
+        AGENCY, {200: "ChangePage"}, None, ("cursor", "limit"),
+    ),
+    Operation(
+        "POST", "/agency/reports", "postReport", "For an agency: report states, closings, payments or payouts", "take_report",
+        AGENCY, {200: "ReportTaken", 202: "ReportTaken"}, ("Report", "application/json"), (),
+    ),
+    Operation(
+        "GET", "/agency/reports/{report_id}", "getReport", "For an agency: say what became of a report", "get_report", AGENCY,
+        {200: "ReportState"}, None, ("report_id",),
+    ),
 )  # fmt: skip
 
 LIMIT_DEFAULT, LIMIT_MAX = 100, 500
@@ -120,6 +142,19 @@ _PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "after": {
         "name": "after", "in": "query", "description": "`next` of the page before.",
         "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
+    },
+    "cursor": {
+        "name": "after", "in": "query",
+        "description": "`next` of the page before; left out, everything there is. To ask with it says that all before it has "
+        "been taken, so ask on until a page is empty.",
+        "schema": {"type": "string", "pattern": "^([0-9]{1,18}-[0-9]{1,9}-[0-9]{1,15})?$"},
+    },
+    "claim_id": {
+        "name": "claim_id", "in": "path", "required": True, "description": "Kravport's id of the claim.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 36},
+    },
+    "report_id": {
+        "name": "report_id", "in": "path", "required": True, "schema": {"type": "string", "pattern": "^[0-9]{1,18}$"},
     },
     "limit": {
         "name": "limit", "in": "query",
@@ -155,7 +190,11 @@ def openapi_document() -> Mapping[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key of one creditor: kp_…"}
+                "apiKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An API key of one creditor, or of an agency for one agreement: kp_…",
+                }
             },
             "schemas": _schemas(),
         },
@@ -199,7 +238,7 @@ def _schemas() -> dict[str, Any]:
     shapes = record.pop("$defs")
     del record["$schema"], record["$id"]
     answers = json.loads(resources.files(__package__).joinpath("schemas/answers.schema.json").read_text("utf-8"))
-    made = {**shapes, "LedgerRecord": record, **answers["$defs"]}
+    made = {**shapes, "LedgerRecord": record, **answers["$defs"], **pull.schema()}
     for _, shape in RESOURCES.values():
         made[f"{shape}WithId"] = {"allOf": [_reference(shape), {"required": ["external_id"]}]}
     relocated: dict[str, Any] = json.loads(json.dumps(made).replace("#/$defs/", "#/components/schemas/"))

@@ -1,17 +1,15 @@
-"""Factoring in Norway by the "Elcon" K9409 files (SG Finans, today Nordea Finance): customers, invoices, credit notes.
+"""Factoring: invoices and credit notes are assigned to a factor, in the layout that the agreement with it names.
 
-Being in the file is the assignment. Payments have no record here and no file comes back: money and settlements arrive
-as ordinary bank files. See README.md beside this module for what is unknown.
+Being in the file is the assignment. Payments have no record in any of these layouts and no file of the factor's own comes
+back: money arrives as ordinary bank files. Each family of layouts is a module beside this one; see README.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from itertools import chain
-from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from gateway.domain.exchange import (
     AgencyProfile,
@@ -22,78 +20,47 @@ from gateway.domain.exchange import (
     Envelope,
     FactoringAssignment,
     Finding,
-    LayoutProfile,
-    LinkKind,
     Seal,
-    Series,
     Service,
     Sink,
     Totals,
 )
-from gateway.domain.reasons import sentence
 from gateway.domain.transport import Transport
-from gateway.errors import DecodeError, DeliveryError, EncodeError
+from gateway.errors import DeliveryError, EncodeError
 from gateway.hookspecs import AgencyHooks, hookimpl
-from plugins.factoring import layout
-from plugins.factoring.kid import SCHEMES
+from plugins.factoring.factonor import FactoNor
+from plugins.factoring.fall import Fall
+from plugins.factoring.family import MEMORY, Family
+from plugins.factoring.k9409 import CUSTOMERS, INVOICES, K9409
+from plugins.factoring.settings import SCHEMA
+from plugins.factoring.svea import Svea
 
-CUSTOMERS, INVOICES = "customers", "invoices"
-_FILENAMES = {CUSTOMERS: ("customer_filename", "Kunde.SGK"), INVOICES: ("invoice_filename", "Faktura.SGF")}
-_MEMORY = 1 << 20
-"""Bytes of the customer file kept in memory while the invoices are written; the rest goes to a temporary file."""
+__all__ = ["CUSTOMERS", "INVOICES", "Factoring", "plugin"]
 
-_FILENAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"}
-_SETTINGS = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["kid_scheme"],
-    "properties": {
-        "kid_scheme": {"enum": sorted(SCHEMES), "title": "KID scheme the factor prescribes"},
-        "org_number_fill": {
-            "enum": ["zero", "blank"],
-            "default": "zero",
-            "title": "Fill after the organisation number",
-        },
-        "comment": {"enum": ["none", "text"], "default": "none", "title": "Comment field of an invoice"},
-        "encoding": {"enum": ["iso-8859-1", "cp1252"], "default": "iso-8859-1", "title": "Code page"},
-        "invoice_filename": {**_FILENAME, "default": _FILENAMES[INVOICES][1], "title": "Name of the invoice file"},
-        "customer_filename": {**_FILENAME, "default": _FILENAMES[CUSTOMERS][1], "title": "Name of the customer file"},
-    },
-}
-
-_LAYOUT = LayoutProfile(
-    name="sgfinans-9409",
-    title="SG Finans / Nordea Finance K9409, 128 and 254 characters",
-    source="two unrelated vendors' descriptions of the same records; not the factor's own document",
-    series={CUSTOMERS: Series(), INVOICES: Series()},
-    carries=frozenset({LinkKind.CREDIT_NOTE}),
-    receipt_within_hours=None,
-)
+_FAMILIES: tuple[Family, ...] = (K9409(), *map(Fall, ("nordea", "op", "danske", "aktia")), FactoNor(), Svea())
+_BY_NAME = {family.layout.name: family for family in _FAMILIES}
 
 _PROFILE = AgencyProfile(
     key="factoring",
-    name="Nordea Finance (SG Finans)",
-    markets=frozenset({"NO"}),
-    currencies=frozenset({layout.CURRENCY}),
+    name="Factoring",
+    markets=frozenset().union(*(family.layout.markets for family in _FAMILIES)),
+    currencies=frozenset().union(*(family.layout.currencies for family in _FAMILIES)),
     services=frozenset({Service.FACTORING}),
     can=Can.EXPORT_INVOICE | Can.EXPORT_LINKED_ITEMS | Can.MARK_FACTORING | Can.CHECK_CUSTOMER,
-    layouts=(_LAYOUT,),
+    layouts=tuple(family.layout for family in _FAMILIES),
     delivery_is_idempotent=False,
-    settings_schema=_SETTINGS,
+    settings_schema=SCHEMA,
     limits=(
-        "The layout is described by two software vendors, not confirmed by the factor: sandbox only.",
         "Payments have no record: a customer who pays you directly must be told to the factor by hand.",
-        "Private customers, customers abroad and other currencies than NOK are held.",
-        "Invoice numbers over 8 digits and customer numbers over 9 are held.",
         "No receipt and no settlement file is known; money comes by the bank's own files.",
-        "KID scheme long-21 is held: its only published example can be read in three ways.",
         "The files carry neither invoice text nor account: the assignment notice stands on the invoice itself.",
+        *(f"{family.layout.name}: {limit}" for family in _FAMILIES for limit in family.limits),
     ),
 )
 
 
 class Factoring(AgencyHooks):
-    """The hooks; all pure."""
+    """The hooks; all pure but `deliver`. Each is answered by the family of the agreement's layout."""
 
     api_version = "1.0"
 
@@ -104,75 +71,46 @@ class Factoring(AgencyHooks):
 
     @hookimpl
     def check_customer(self, customer: Customer, agreement: Agreement) -> tuple[Finding, ...]:
-        """Return why the 254 record cannot hold *customer*; a private customer has no documented form."""
-        return tuple(layout.customer_faults(customer, agreement))
+        """Return why the layout cannot hold *customer*."""
+        return tuple(_family(agreement).customer_faults(customer, agreement))
 
     @hookimpl
     def check_claim(self, claim: Claim, agreement: Agreement) -> tuple[Finding, ...]:
-        """Return why the 128 record cannot hold *claim*, or that its KID is not the factor's."""
-        return tuple(layout.claim_faults(claim, agreement))
+        """Return why the layout cannot hold *claim*, or that its reference is not the factor's."""
+        return tuple(_family(agreement).claim_faults(claim, agreement))
 
     @hookimpl
     def export_invoice(
         self, claims: Iterable[Claim], agreement: Agreement, seal: Seal, sink: Sink
     ) -> tuple[Envelope, ...]:
-        """Write ``Kunde.SGK`` and ``Faktura.SGF``; the customers are delivered first."""
-        stream = iter(claims)
-        first = next(stream, None)
-        if first is None:
-            return ()
-        with SpooledTemporaryFile(max_size=_MEMORY) as customers:
-            invoices = _envelope(INVOICES, agreement, seal, order=1)
-            with sink.open(invoices.filename) as into:
-                totals = _write(chain((first,), stream), agreement, into, cast("IO[bytes]", customers))
-            customers.seek(0)
-            cards = _envelope(CUSTOMERS, agreement, seal, order=0)
-            with sink.open(cards.filename) as into:
-                copyfileobj(customers, into)
-        return cards, replace(invoices, totals=totals)
+        """Write new invoices with their credit notes."""
+        return _exported(claims, agreement, seal, sink, are_new=True)
 
     @hookimpl
     def export_linked_items(
         self, claims: Iterable[Claim], agreement: Agreement, seal: Seal, sink: Sink
     ) -> tuple[Envelope, ...]:
-        """Write later credit notes as an invoice file without invoices; the factor has the customers already."""
-        stream = iter(claims)
-        first = next(stream, None)
-        if first is None:
-            return ()
-        envelope = _envelope(INVOICES, agreement, seal, order=1)
-        with sink.open(envelope.filename) as into:
-            totals = _write(chain((first,), stream), agreement, into, None)
-        return (replace(envelope, totals=totals),)
+        """Write later credit notes, without their invoices."""
+        return _exported(claims, agreement, seal, sink, are_new=False)
 
     @hookimpl
     def mark_factoring_envelope(
         self, envelope: Envelope, assignment: FactoringAssignment, agreement: Agreement, source: BinaryIO, sink: Sink
     ) -> Envelope:
-        """Copy the file line by line, each proven to carry the agreement's client number; the records have no mark."""
-        if not assignment.agreement_number:
-            raise EncodeError("the assignment has no agreement number to mark the envelope with")
-        cls = layout.DebtorCard if envelope.kind == CUSTOMERS else layout.LedgerItem
-        with sink.open(envelope.filename) as into:
-            for raw, _ in layout.read_strictly(cls, source, agreement):
-                into.write(raw)
-        return replace(envelope, factoring_agreement=assignment.agreement_number)
+        """Copy the file, proven to be this agreement's, and note the agreement's number on the envelope."""
+        return _family(agreement).mark(envelope, assignment, agreement, source, sink)
 
     @hookimpl
     def verify_envelope(self, envelope: Envelope, agreement: Agreement, source: BinaryIO) -> Totals:
-        """Read the finished file; an invoice or customer that stands in it twice is refused."""
-        if envelope.kind == CUSTOMERS:
-            seen: set[tuple[str, str]] = set()
-            for _, card in layout.read_strictly(layout.DebtorCard, source, agreement):
-                _once(seen, envelope.kind, card.debtor_number)
-            return Totals()
-        items = (item for _, item in layout.read_strictly(layout.LedgerItem, source, agreement))
-        return _totals_of(items)
+        """Read the finished file; what stands in it twice is refused."""
+        return _family(agreement).verify(envelope, agreement, source)
 
     @hookimpl
-    def deliver(self, envelope: Envelope, transport: Transport, content: BinaryIO, size: int) -> str:
-        """Upload, unless the last file of that name still lies there: the names carry no number."""
-        with SpooledTemporaryFile(max_size=_MEMORY) as earlier:
+    def deliver(  # type: ignore[override]  # a hook names only the arguments it uses
+        self, envelope: Envelope, transport: Transport, content: BinaryIO, size: int
+    ) -> str:
+        """Upload, unless an earlier file of that name still lies there: the usual names carry no number."""
+        with SpooledTemporaryFile(max_size=MEMORY) as earlier:
             if transport.read_back(envelope.filename, cast("BinaryIO", earlier)):
                 raise DeliveryError(f"{envelope.filename} of an earlier run has not been fetched yet")
         return transport.put(envelope.filename, content, size)
@@ -181,55 +119,18 @@ class Factoring(AgencyHooks):
 plugin = Factoring()
 
 
-def _envelope(kind: str, agreement: Agreement, seal: Seal, *, order: int) -> Envelope:
-    setting, usual = _FILENAMES[kind]
-    filename = str(agreement.settings.get(setting, usual))
-    return Envelope(kind, seal.sequences[kind], filename, "text/plain", layout.CURRENCY, Totals(), order)
+def _family(agreement: Agreement) -> Family:
+    family = _BY_NAME.get(agreement.profile)
+    if family is None:
+        raise EncodeError(f"there is no factoring layout {agreement.profile!r}; there are {', '.join(_BY_NAME)}")
+    return family
 
 
-def _write(claims: Iterable[Claim], agreement: Agreement, into: BinaryIO, customers: IO[bytes] | None) -> Totals:
-    """Write the 128 records of *claims* and, with *customers*, the 254 records; without, only their credit notes."""
-    encoding, last = layout.encoding_of(agreement), ""
-    count = items = debit = credit = 0
-    for claim in claims:
-        _refuse(f"invoice {claim.invoice_number}", layout.claim_faults(claim, agreement))
-        count += 1
-        if customers is not None:
-            if claim.customer.customer_number != last:
-                last = claim.customer.customer_number
-                _refuse(f"customer {last}", layout.customer_faults(claim.customer, agreement))
-                customers.write(layout.line_of(layout.customer_record(claim.customer, agreement), encoding))
-            into.write(layout.line_of(layout.invoice_record(claim, agreement), encoding))
-            debit += claim.original_minor
-        for item in claim.items:
-            into.write(layout.line_of(layout.credit_note_record(item, claim, agreement), encoding))
-            items, credit = items + 1, credit + item.amount_minor
-    return Totals(count, items, debit, credit)
-
-
-def _refuse(what: str, faults: Iterator[Finding]) -> None:
-    fault = next(faults, None)
-    if fault is not None:
-        raise EncodeError(f"{what}: {sentence(fault.code, 'en', fault.values)} {fault.value}".rstrip())
-
-
-def _totals_of(records: Iterable[layout.LedgerItem]) -> Totals:
-    """Count a file. One without invoices holds later credit notes; their comments name the claims it touches."""
-    counts = dict.fromkeys((layout.INVOICE, layout.CREDIT_NOTE), 0)
-    sums = dict(counts)
-    seen: set[tuple[str, str]] = set()
-    credited: set[str] = set()
-    for item in records:
-        _once(seen, item.transaction_code, item.invoice_number)
-        counts[item.transaction_code] += 1
-        sums[item.transaction_code] += item.amount_minor
-        if item.transaction_code == layout.CREDIT_NOTE:
-            credited.add(item.comment)
-    claims = counts[layout.INVOICE] or len(credited)
-    return Totals(claims, counts[layout.CREDIT_NOTE], sums[layout.INVOICE], sums[layout.CREDIT_NOTE])
-
-
-def _once(seen: set[tuple[str, str]], kind: str, number: str) -> None:
-    if (kind, number) in seen:
-        raise DecodeError("stands in the file twice", field="number", value=number)
-    seen.add((kind, number))
+def _exported(
+    claims: Iterable[Claim], agreement: Agreement, seal: Seal, sink: Sink, *, are_new: bool
+) -> tuple[Envelope, ...]:
+    stream = iter(claims)
+    first = next(stream, None)
+    if first is None:
+        return ()
+    return _family(agreement).export(chain((first,), stream), agreement, seal, sink, are_new=are_new)

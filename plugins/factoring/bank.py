@@ -1,7 +1,7 @@
-"""The sandbox factor's bank: writes the camt.054 and OCR giro files by which the factor's money reaches the creditor.
+"""The sandbox factor's bank: writes the camt.054, OCR giro and KTL files that tell of the factor's money.
 
 A second, independent way of writing these formats on purpose: a mistake of the gateway's readers must not hide here.
-Sources: payments.md section 2 (OCR giro positions) and section 5 (camt paths).
+Sources: payments.md section 2 (OCR giro positions) and section 5 (camt paths), factoring-fall.md section 6 (KTL rows).
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-OCR_GIRO, CAMT_054 = "ocr", "camt.054"
+OCR_GIRO, CAMT_054, KTL = "ocr", "camt.054", "ktl"
+ENDINGS = {OCR_GIRO: "ocr", CAMT_054: "xml", KTL: "ktl"}
 _NAMESPACE = "urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"
 
 
 class Transfer(NamedTuple):
-    """Money for one invoice. *amount_minor* is in øre, *archive* the bank's reference of nine digits."""
+    """Money for one invoice. *amount_minor* is in øre or cents, *kid* its reference, *archive* the bank's reference of nine digits."""
 
     kid: str
     amount_minor: int
@@ -24,7 +25,7 @@ class Transfer(NamedTuple):
 
 
 class Accounts(NamedTuple):
-    """Eleven digits each: the creditor's account and the factor's, and the name the bank shows for the factor."""
+    """The creditor's account and the factor's, eleven digits each (a BBAN of fourteen in Finland), and the name the bank shows for the factor."""
 
     creditor: str
     factor: str
@@ -32,9 +33,11 @@ class Accounts(NamedTuple):
 
 
 def write(via: str, number: int, transfers: Sequence[Transfer], accounts: Accounts, at: datetime) -> bytes:
-    """Return file number *number* with *transfers*, booked on the day of *at*; *via* is one of the two formats."""
+    """Return file number *number* with *transfers*, booked on the day of *at*; *via* is one of the formats."""
     if via == OCR_GIRO:
         return _ocr_giro(number, transfers, accounts, at)
+    if via == KTL:
+        return _ktl(transfers, accounts, at)
     if via == CAMT_054:
         return _camt(number, transfers, accounts, at)
     raise ValueError(f"no such bank file: {via!r}")
@@ -57,6 +60,20 @@ def _ocr_giro(number: int, transfers: Sequence[Transfer], accounts: Accounts, at
         f"NY000089{len(transfers):08d}{inside + 2:08d}{total:017d}{day}".ljust(80, "0"),
     ]
     return "".join(line + "\r\n" for line in lines).encode("iso-8859-1")
+
+
+def _ktl(transfers: Sequence[Transfer], accounts: Accounts, at: datetime) -> bytes:
+    """Factoring rows: what debtors paid to the factor, with the control total that counts them."""
+    day, total = at.strftime("%y%m%d"), sum(transfer.amount_minor for transfer in transfers)
+    rows = [f"0{day}{at:%H%M}47{1:09d}1".ljust(90)]
+    for transfer in transfers:
+        name = accounts.factor_name.upper()[:12].ljust(12)
+        archive = f"F{transfer.archive}".ljust(16)
+        rows.append(
+            f"S{accounts.creditor:0>14}{day}{day}{archive}{transfer.kid:0>20}{name}1J{transfer.amount_minor:010d}0A0"
+        )
+    rows.append(f"9{len(transfers):06d}{total:011d}{0:06d}{0:011d}".ljust(90))
+    return "".join(row + "\r\n" for row in rows).encode("iso-8859-1")
 
 
 def _camt(number: int, transfers: Sequence[Transfer], accounts: Accounts, at: datetime) -> bytes:

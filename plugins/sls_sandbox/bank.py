@@ -16,13 +16,17 @@ _CAMT = "urn:iso:std:iso:20022:tech:xsd:camt.054.001.08"
 
 
 class Credit(NamedTuple):
-    """One booking on the creditor's account; *is_reversal* takes money out again. Amount in minor units."""
+    """One booking on the creditor's account; *is_reversal* takes money out again. Amount in minor units.
+
+    *invoice_number* is named where the agency was never told the reference.
+    """
 
     bank_reference: str
     amount_minor: int
     day: date
     reference: str
     is_reversal: bool = False
+    invoice_number: str = ""
 
 
 def is_kid(reference: str) -> bool:
@@ -103,10 +107,16 @@ def _entry(credit: Credit, facts: AgreementFacts) -> str:
 
 
 def _remittance(credit: Credit) -> str:
-    if not credit.reference:
-        return ""
-    scor = "<Tp><CdOrPrtry><Cd>SCOR</Cd></CdOrPrtry></Tp>"
-    return f"<RmtInf><Strd><CdtrRefInf>{scor}{_leaf('Ref', credit.reference)}</CdtrRefInf></Strd></RmtInf>"
+    named = ""
+    if credit.invoice_number:
+        named += f"<RfrdDocInf>{_coded('CINV')}{_leaf('Nb', credit.invoice_number)}</RfrdDocInf>"
+    if credit.reference:
+        named += f"<CdtrRefInf>{_coded('SCOR')}{_leaf('Ref', credit.reference)}</CdtrRefInf>"
+    return f"<RmtInf><Strd>{named}</Strd></RmtInf>" if named else ""
+
+
+def _coded(code: str) -> str:
+    return f"<Tp><CdOrPrtry>{_leaf('Cd', code)}</CdOrPrtry></Tp>"
 
 
 def _account(account: str) -> str:

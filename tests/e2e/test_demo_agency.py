@@ -6,12 +6,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from gateway.cli.plugins import plugin
+from gateway.demo.ledger import creditors_of
+from gateway.domain.exchange import Can
+from gateway.errors import DataError
+from plugins.esp import plugin as esp
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("evenings"), pytest.mark.timeout(300)]
 
@@ -43,7 +48,16 @@ def test_a_plugin_of_somebody_elses_lives_through_it(tmp_path):
     assert result["payments_posted"] == result["payments_imported"] == 7
 
 
-def test_an_agency_that_can_take_nothing_says_so_at_once(tmp_path):
+def test_esp_lives_through_it_in_its_sandbox(tmp_path):
     ran = demo(tmp_path / "home", "esp")
-    assert ran.returncode == 1
-    assert ran.stderr.startswith("kravport: esp takes no invoices yet. ESP publishes no file format")
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    result = json.loads(ran.stdout.splitlines()[-1])
+    assert (result["ledgers_agree"], result["preview_equals_run"], result["echoed"]) == (True, True, 0)
+    assert result["claims_compared"] > 40
+    assert result["payments_posted"] == result["payments_imported"] == 7
+
+
+def test_an_agency_that_can_take_nothing_says_so_at_once():
+    profile = replace(esp.agency_profile(), can=Can(0))
+    with pytest.raises(DataError, match=r"esp takes no invoices yet\. ESP publishes no file format"):
+        creditors_of(profile)

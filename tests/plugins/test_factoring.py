@@ -16,21 +16,21 @@ from gateway.domain.exchange import (
     Direction,
     FactoringAssignment,
     LinkKind,
-    Severity,
     Totals,
 )
 from gateway.errors import DecodeError, DeliveryError, EncodeError
 from gateway.formats.record import decode, encode
+from gateway.testing.agency_kit import MemorySink
 from plugins.factoring import CUSTOMERS, INVOICES, plugin
-from plugins.factoring.layout import DebtorCard, LedgerItem, customer_record, line_of
+from plugins.factoring.k9409_records import DebtorCard, LedgerItem, customer_record, line_of
 from tests.plugins.factoring_cases import (
     AGREEMENT,
     COMPANY,
     SEAL,
     SECOND,
-    MemorySink,
     agreement,
     claim,
+    codes,
     credit_note,
     kid,
 )
@@ -143,17 +143,17 @@ def test_settings_follow_their_schema():
     schema = plugin.agency_profile().settings_schema
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate({"kid_scheme": "dnb-20", "org_number_fill": "blank"}, schema)
-    for wrong in ({}, {"kid_scheme": "long-21"}, {"kid_scheme": "dnb-20", "invoice_filename": "../Faktura.SGF"}):
+    for wrong in (
+        {"kid_scheme": "long-21"},
+        {"invoice_filename": "../Faktura.SGF"},
+        {"business_id": "1"},
+        {"kid": "x"},
+    ):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate(wrong, schema)
 
 
 # --- what is held ----------------------------------------------------------------------------------------------------
-
-
-def codes(findings):
-    assert all(finding.severity is Severity.BLOCKING for finding in findings)
-    return {(finding.code, finding.place) for finding in findings}
 
 
 @pytest.mark.parametrize(

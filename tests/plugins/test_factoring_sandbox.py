@@ -11,9 +11,10 @@ from lxml import etree
 from gateway.domain.exchange import Direction
 from gateway.formats.camt import CamtReader
 from gateway.formats.ocr_giro import OcrGiroReader
+from gateway.testing.agency_kit import MemorySink
 from plugins.factoring import plugin
 from plugins.factoring.sandbox import UnreadableFile, make_sandbox
-from tests.plugins.factoring_cases import AGREEMENT, NOW, SEAL, SECOND, MemorySink, agreement, claim, credit_note, kid
+from tests.plugins.factoring_cases import AGREEMENT, NOW, SEAL, SECOND, agreement, claim, credit_note, kid
 
 FACTS = {
     "client_number": "1234",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from contextlib import contextmanager
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -55,19 +54,6 @@ columns = [
   { at = "10-20", name = "sum", type = "amount", total = { sum = ["claim.balance"] } },
 ]
 """
-
-
-class MemorySink:
-    """Keeps files in memory."""
-
-    def __init__(self):
-        self.files = {}
-
-    @contextmanager
-    def open(self, filename):
-        stream = io.BytesIO()
-        yield stream
-        self.files[filename] = stream.getvalue()
 
 
 def shipped_file(name, key):

@@ -9,7 +9,8 @@ import pytest
 from gateway.errors import EncodeError
 from gateway.profiles import ClaimCheck, ProfileFile, export, loads
 from gateway.profiles.drafting import draft
-from tests.profiles.builders import MemorySink, agreement, claim, company, credit_note, seal, shipped_file
+from gateway.testing.agency_kit import MemorySink
+from tests.profiles.builders import agreement, claim, company, credit_note, seal, shipped_file
 
 DAY = date(2026, 11, 20)
 GOOD = claim("500124", company(), DAY, DAY, 1250_00, text="Deler", reference="0123020001005081")

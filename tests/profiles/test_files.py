@@ -13,7 +13,8 @@ from gateway.profiles import ProfileFile, export, load, loads
 from gateway.profiles.drafting import KINDS, draft
 from gateway.profiles.shipped import shipped
 from gateway.profiles.trial import attempt
-from tests.profiles.builders import SMALL, MemorySink, agreement, read, seal, shipped_file, two_claims, written
+from gateway.testing.agency_kit import MemorySink
+from tests.profiles.builders import SMALL, agreement, read, seal, shipped_file, two_claims, written
 
 CSV = """\
 InvoiceNo;DueDate;Balance\r

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.errors import EncodeError, GatewayError
-from gateway.profiles import ProfileError, ProfileFile, export, loads
+from gateway.domain.exchange import Direction, LinkKind, Totals
+from gateway.errors import DecodeError, EncodeError, GatewayError
+from gateway.profiles import ProfileError, ProfileFile, export, loads, verify
 from gateway.profiles.drafting import KINDS, draft
 from gateway.profiles.places import lines_of
 from gateway.profiles.shipped import shipped
-from tests.profiles.builders import SMALL, MemorySink, agreement, credit_note, read, seal, two_claims
+from gateway.testing.agency_kit import MemorySink
+from tests.profiles.builders import SMALL, agreement, credit_note, read, seal, two_claims
 
 
 def line_of(text):
@@ -169,6 +173,9 @@ def small():
     return ProfileFile(loads(SMALL.encode()), "claims")
 
 
+CHARGE = credit_note("9", two_claims()[0].due_date, 1)._replace(kind=LinkKind.CHARGE, direction=Direction.DEBIT)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -177,7 +184,7 @@ def small():
         ({"invoice_number": ""}, "claim.number"),
         ({"open_minor": 10**11}, "claim.balance"),
         ({"open_minor": -1}, "claim.balance"),
-        ({"items": (credit_note("9", two_claims()[0].due_date, 1),)}, "no place for credit_note"),
+        ({"items": (CHARGE,)}, "no place for charge"),
     ],
 )
 def test_a_value_that_does_not_fit_is_refused_and_never_cut(change, told):
@@ -185,6 +192,27 @@ def test_a_value_that_does_not_fit_is_refused_and_never_cut(change, told):
     with pytest.raises(EncodeError, match=told) as refused:
         export(small(), [wrong], agreement(), seal("claims", 1), MemorySink())
     assert "claim c-500124" in str(refused.value)
+
+
+def test_a_layout_of_balances_takes_items_in_the_balance_and_proves_it():
+    """What was linked before the hand-over is in the balance; the finished file must come to what the items leave."""
+    first, second = two_claims()
+    note = credit_note("9", first.due_date, 10_00)
+    claims, sink = [first._replace(items=(note,), open_minor=first.original_minor - 10_00), second], MemorySink()
+    (envelope,) = export(small(), claims, agreement(), seal("claims", 1), sink)
+    total = first.original_minor + second.original_minor
+    assert envelope.totals == Totals(2, 1, total, 10_00)
+    content = sink.files[envelope.filename]
+    assert verify(small(), envelope, io.BytesIO(content)) == envelope.totals
+    untrue = replace(envelope, totals=envelope.totals._replace(credit_minor=9_00))
+    with pytest.raises(DecodeError, match=f"balances come to {total - 10_00} minor units, not {total - 9_00}"):
+        verify(small(), untrue, io.BytesIO(content))
+
+
+def test_later_items_have_no_balance_to_be_in():
+    late = two_claims()[0]._replace(items=(credit_note("9", two_claims()[0].due_date, 1),))
+    with pytest.raises(EncodeError, match="no place for credit_note"):
+        export(small(), [late], agreement(), seal("claims", 1), MemorySink(), are_new=False)
 
 
 def test_a_client_number_cannot_lead_out_of_the_folder():

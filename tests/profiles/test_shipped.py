@@ -16,11 +16,11 @@ from gateway.domain.instructions import Action, Instruction
 from gateway.formats import kravport_sls
 from gateway.profiles import export, load
 from gateway.profiles.shipped import shipped
+from gateway.testing.agency_kit import MemorySink
 from tests.conftest import SHARED
 from tests.plugins import sls_builders as sls
 from tests.profiles.builders import (
     CORPUS,
-    MemorySink,
     agreement,
     claim,
     company,
@@ -88,9 +88,9 @@ def test_each_dialect_of_fall_is_written_from_claims_byte_for_byte(dialect):
         "81", name="Kelloseppä Oy", organisation_number="1122334-4", address1="Rantatie 5", postcode="00100",
         city="HELSINKI", country="FI",
     )  # fmt: skip
-    note = credit_note("100032", date(2026, 11, 20), 10_00, "12340001000326")
+    note = credit_note("100032", date(2026, 11, 20), 10_00, "12340001000320")
     invoice = claim(
-        "100031", buyer, date(2026, 11, 15), date(2026, 11, 29), 99_90, reference="12340001000313", items=[note]
+        "100031", buyer, date(2026, 11, 15), date(2026, 11, 29), 99_90, reference="12340001000317", items=[note]
     )
     owner = agreement("1234", "EUR", "FI", business_id="2345678-0", late_interest="1150")
     _, content, totals = exported(f"fall-{dialect}", "invoices", [invoice], owner)

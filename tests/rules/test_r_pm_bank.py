@@ -16,6 +16,8 @@ from gateway.services.evening import make_evening
 from gateway.testing.ktl_files import KtlPayment, ktl_file
 from gateway.testing.payment_files import OcrPayment, ocr_file
 from gateway.testing.total_in_files import TotalInPayment, total_in_file
+from plugins.factoring.sandbox import make_sandbox
+from plugins.factoring.viite import make_laskuraha
 from tests.rules.world import ACTOR, World
 
 KID = "1000000000017"
@@ -223,3 +225,37 @@ def test_without_a_factoring_company_a_person_says_whose_the_money_is(sold):
     assert (row.label, row.state, row.difference, row.entry_id) == ("", "unmatched", "payment.to_factoring", None)
     assert row.suggested_entry_id == sold.entry_id("1")
     assert sold.agency_balance("1") == 1000
+
+
+@pytest.mark.rule("R-PM-02", "R-PM-08", "R-FA-01")
+def test_a_finnish_factor_gets_its_file_and_what_it_was_paid_comes_back_as_factoring_rows(house, clock, tmp_path):
+    """The whole way of FALL: sealed and marked, read by the far side, paid, and told by the bank's own file."""
+    terms = {"business_id": "9999999-0", "reference_scheme": "laskuraha"}
+    options = {"profile": "fall-nordea", "client_number": "1234", "settings": terms, "display_name": "Nordea Rahoitus"}
+    world = World(house, clock, tmp_path, "factoring", country="FI", currency="EUR", options=options).start()
+    world.use_factoring(account_number="FI2112345600000785")
+    world.customer(organisation_number="9999902-8", country="FI", postcode="00100", city="HELSINKI")
+    world.invoice("5001", 1000, payment_reference=make_laskuraha("1234", "5001"))
+    world.credit_note("5002", 100, "5001")
+    world.link("5001", "5002")
+    evening = world.evening()
+    assert evening.held == {}
+    (file,) = evening.files.items()
+    facts = {**terms, "layout": "fall-nordea", "client_number": "1234", "creditor_account": "12345600000785",
+             "agency_account": "12345600000999"}  # fmt: skip
+    far = make_sandbox(tmp_path / "far", facts)
+    (tmp_path / "far" / "upload" / file[0]).write_bytes(file[1])
+    far.work(clock())
+    assert far.balances() == {"5001": 100_000, "5002": -10_000}
+    name = far.pay({"5001": 90_000}, clock())
+    content = (tmp_path / "far" / "download" / name).read_bytes()
+    stored = inbound.store_own(house, world.creditor_id, "api", name, io.BytesIO(content))
+    inbound.process(house, stored.inbound_file_id)
+    (row,) = world.payments()
+    assert (row.label, row.agreement_id, row.difference) == (
+        "Nordea Rahoitus",
+        world.agreement_id,
+        "payment.to_factoring",
+    )
+    world.post()
+    assert (world.open("5001"), world.agency_balance("5001")) == (0, 0)

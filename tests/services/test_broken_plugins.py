@@ -365,7 +365,7 @@ def test_what_cannot_be_loaded_is_named_and_all_else_is_there(installed):
         "sleeps": "cannot be imported: no answer in 0.3 seconds",
         "stranger": "is object, not AgencyHooks",
         "future": "was built for boundary 2.0; this Kravport speaks 1.0 and must be updated first",
-        "silent": 'does not say which boundary it was built for; today\'s is api_version = "1.0"',
+        "silent": 'does not say which boundary it was built for; today\'s is api_version = "1.1"',
     }
 
 

@@ -18,8 +18,9 @@ from gateway.db import outbox, schema
 from gateway.db.tables import Task
 from gateway.db.uow import Database
 from gateway.errors import DataError, DeliveryError, DeliveryInDoubt
-from gateway.jobs import Desk, fetch_now
+from gateway.jobs import Desk
 from gateway.queueing import Bell, connect, embedded_url, queue, start_embedded
+from gateway.services.mailbox import fetch_now
 
 
 @pytest.fixture

@@ -22,8 +22,10 @@ from gateway.db.tables.inbound import (
 from gateway.db.tables.ledger import Creditor, Customer, LedgerEntry
 from gateway.db.tables.operation import AuditEvent, Heartbeat, Role, Task, User, user_creditor, user_role
 from gateway.db.tables.transfer import (
+    AgencyCall,
     Blob,
     BlobChunk,
+    CaseAnswer,
     Claim,
     ClaimInstruction,
     CustomerCheck,
@@ -35,7 +37,7 @@ from gateway.db.tables.transfer import (
 )
 
 __all__ = [
-    "Agreement", "ApiKey", "AuditEvent", "Base", "Blob", "BlobChunk", "Claim", "ClaimInstruction", "Counter",
+    "AgencyCall", "Agreement", "ApiKey", "AuditEvent", "Base", "Blob", "BlobChunk", "CaseAnswer", "Claim", "ClaimInstruction", "Counter",
     "Creditor", "Customer", "CustomerCheck", "Envelope", "FactoringSettings", "FileProgress", "Heartbeat", "InboundArrival",
     "InboundFile", "IncomingPayment", "KeptAnswer", "LedgerEntry", "MailboxFile", "PaymentPart", "Pending", "ProfileConfirmation", "Role", "RunHold",
     "StagedPayment", "Task", "TransferItem", "TransferRun", "User", "WebhookMessage", "user_creditor", "user_role",

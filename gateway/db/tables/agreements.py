@@ -63,6 +63,7 @@ class Agreement(Base):
     next_fetch_at: Mapped[datetime | None]
     last_business_date: Mapped[date | None]
     receipt_hours: Mapped[int] = mapped_column(default=24)
+    fetched_until: Mapped[str] = mapped_column(default="")
     startup_loaded_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
@@ -115,11 +116,15 @@ class FactoringSettings(Base):
 
 
 class ApiKey(Base):
-    """A key of an accounting system for one creditor. Only a hash is kept; *prefix* finds the row."""
+    """A key of an accounting system for one creditor, or of an agency for one of its agreements (*agreement_id*).
+
+    Only a hash is kept; *prefix* finds the row.
+    """
 
     __tablename__ = "api_key"
     id: Mapped[int] = drawn_id()
     creditor_id: Mapped[int] = mapped_column(ForeignKey("creditor.id"))
+    agreement_id: Mapped[int | None] = mapped_column(ForeignKey("agreement.id"))
     name: Mapped[str]
     prefix: Mapped[str] = mapped_column(unique=True)
     secret_hash: Mapped[str]

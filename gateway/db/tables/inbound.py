@@ -77,6 +77,8 @@ class InboundFile(Base):
     totals: Mapped[dict[str, Any]] = mapped_column(default=dict)
     findings: Mapped[list[Any]] = mapped_column(default=list)
     finished_at: Mapped[datetime | None]
+    acknowledged_at: Mapped[datetime | None]
+    """When its agency heard that its money was booked, where the agency wants to hear it."""
 
 
 class FileProgress(Base):

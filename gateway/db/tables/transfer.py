@@ -233,6 +233,38 @@ class Envelope(Base):
     last_error: Mapped[str] = mapped_column(default="")
 
 
+class AgencyCall(Base):
+    """One call of an agency's API that an envelope becomes, noted before it is made (ADR 0029).
+
+    ``begun`` without an answer: nobody knows. ``said``: a person found out that it arrived. *request* and *answer* are as
+    sent and received, but for private values, which are masked; *request_sha256* is that of the bytes as sent.
+    """
+
+    __tablename__ = "agency_call"
+    __table_args__ = (CheckConstraint("state in ('begun', 'answered', 'said')", name="state"),)
+    envelope_id: Mapped[int] = mapped_column(ForeignKey("envelope.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(default="begun")
+    method: Mapped[str]
+    path: Mapped[str]
+    request: Mapped[bytes]
+    request_sha256: Mapped[str]
+    begun_at: Mapped[datetime]
+    status: Mapped[int] = mapped_column(default=0)
+    answer: Mapped[bytes] = mapped_column(default=b"")
+    answered_at: Mapped[datetime | None]
+
+
+class CaseAnswer(Base):
+    """What an agency that fetches answered to one case, until all of its file are answered (ADR 0030). *answer* is its JSON."""
+
+    __tablename__ = "case_answer"
+    envelope_id: Mapped[int] = mapped_column(ForeignKey("envelope.id"), primary_key=True)
+    claim_id: Mapped[str] = mapped_column(primary_key=True)
+    answer: Mapped[dict[str, Any]]
+    answered_at: Mapped[datetime]
+
+
 class Blob(Base):
     """Bytes kept for good, in chunks of one MiB so that neither database nor process holds a large file whole."""
 

@@ -37,7 +37,8 @@ _CHUNK = 1000
 """Claims per write: about half a megabyte, large enough that writing costs nothing, small enough to stay flat."""
 
 _NO_SCHEME = "must say what the identity number is"
-_SERVICES = {Service.LEDGER: "ledger", Service.COLLECTION: "collection"}
+_SERVICES = {Service.LEDGER: "ledger", Service.COLLECTION: "collection", Service.REMINDER: "ledger"}
+"""The profile has two words. A reminder service follows the invoice from now on, which is what it calls ledger (B.5)."""
 
 
 @dataclasses.dataclass(slots=True)

@@ -376,6 +376,7 @@ def upgrade() -> None:
     sa.Column('next_fetch_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
     sa.Column('last_business_date', sa.Date(), nullable=True),
     sa.Column('receipt_hours', sa.BigInteger(), nullable=False),
+    sa.Column('fetched_until', sa.String(), nullable=False),
     sa.Column('startup_loaded_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
     sa.Column('created_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
     sa.CheckConstraint("state in ('draft', 'active', 'ended')", name=op.f('ck_agreement_state')),
@@ -388,19 +389,6 @@ def upgrade() -> None:
     with op.batch_alter_table('agreement', schema=None) as batch_op:
         batch_op.create_index('uq_agreement_one_creates_cases', ['creditor_id', 'currency'], unique=True, sqlite_where=sa.text("may_create_cases and state = 'active'"), postgresql_where=sa.text("may_create_cases and state = 'active'"))
 
-    op.create_table('api_key',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('creditor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('name', sa.String(), nullable=False),
-    sa.Column('prefix', sa.String(), nullable=False),
-    sa.Column('secret_hash', sa.String(), nullable=False),
-    sa.Column('scopes', sa.JSON(), nullable=False),
-    sa.Column('created_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
-    sa.Column('revoked_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
-    sa.ForeignKeyConstraint(['creditor_id'], ['creditor.id'], name=op.f('fk_api_key_creditor_id')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_api_key')),
-    sa.UniqueConstraint('prefix', name=op.f('uq_api_key_prefix'))
-    )
     op.create_table('blob_chunk',
     sa.Column('blob_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('number', sa.BigInteger(), nullable=False),
@@ -468,6 +456,21 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['user_id'], ['user_account.id'], name=op.f('fk_user_role_user_id')),
     sa.PrimaryKeyConstraint('user_id', 'role_id', name=op.f('pk_user_role'))
     )
+    op.create_table('api_key',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('creditor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=True),
+    sa.Column('name', sa.String(), nullable=False),
+    sa.Column('prefix', sa.String(), nullable=False),
+    sa.Column('secret_hash', sa.String(), nullable=False),
+    sa.Column('scopes', sa.JSON(), nullable=False),
+    sa.Column('created_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.Column('revoked_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_api_key_agreement_id')),
+    sa.ForeignKeyConstraint(['creditor_id'], ['creditor.id'], name=op.f('fk_api_key_creditor_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_api_key')),
+    sa.UniqueConstraint('prefix', name=op.f('uq_api_key_prefix'))
+    )
     op.create_table('claim_instruction',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -529,6 +532,7 @@ def upgrade() -> None:
     sa.Column('totals', sa.JSON(), nullable=False),
     sa.Column('findings', sa.JSON(), nullable=False),
     sa.Column('finished_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.Column('acknowledged_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
     sa.CheckConstraint("state in ('stored', 'reading', 'imported', 'quarantined', 'refused', 'set_aside')", name=op.f('ck_inbound_file_state')),
     sa.ForeignKeyConstraint(['agreement_id'], ['agreement.id'], name=op.f('fk_inbound_file_agreement_id')),
     sa.ForeignKeyConstraint(['blob_id'], ['blob.id'], name=op.f('fk_inbound_file_blob_id')),
@@ -539,19 +543,6 @@ def upgrade() -> None:
     with op.batch_alter_table('inbound_file', schema=None) as batch_op:
         batch_op.create_index('ix_inbound_file_state_id', ['state', 'id'], unique=False)
         batch_op.create_index('uq_inbound_file_own_bank', ['creditor_id', 'sha256'], unique=True, sqlite_where=sa.text('agreement_id is null'), postgresql_where=sa.text('agreement_id is null'))
-
-    op.create_table('kept_answer',
-    sa.Column('api_key_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
-    sa.Column('idempotency_key', sa.String(), nullable=False),
-    sa.Column('fingerprint', sa.String(), nullable=False),
-    sa.Column('claimed_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
-    sa.Column('status', sa.BigInteger(), nullable=True),
-    sa.Column('body_encrypted', sa.LargeBinary(), nullable=True),
-    sa.ForeignKeyConstraint(['api_key_id'], ['api_key.id'], name=op.f('fk_kept_answer_api_key_id')),
-    sa.PrimaryKeyConstraint('api_key_id', 'idempotency_key', name=op.f('pk_kept_answer'))
-    )
-    with op.batch_alter_table('kept_answer', schema=None) as batch_op:
-        batch_op.create_index('ix_kept_answer_claimed_at', ['claimed_at'], unique=False)
 
     op.create_table('mailbox_file',
     sa.Column('agreement_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -638,6 +629,19 @@ def upgrade() -> None:
     with op.batch_alter_table('inbound_arrival', schema=None) as batch_op:
         batch_op.create_index('ix_inbound_arrival_inbound_file_id', ['inbound_file_id'], unique=False)
 
+    op.create_table('kept_answer',
+    sa.Column('api_key_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('idempotency_key', sa.String(), nullable=False),
+    sa.Column('fingerprint', sa.String(), nullable=False),
+    sa.Column('claimed_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.Column('status', sa.BigInteger(), nullable=True),
+    sa.Column('body_encrypted', sa.LargeBinary(), nullable=True),
+    sa.ForeignKeyConstraint(['api_key_id'], ['api_key.id'], name=op.f('fk_kept_answer_api_key_id')),
+    sa.PrimaryKeyConstraint('api_key_id', 'idempotency_key', name=op.f('pk_kept_answer'))
+    )
+    with op.batch_alter_table('kept_answer', schema=None) as batch_op:
+        batch_op.create_index('ix_kept_answer_claimed_at', ['claimed_at'], unique=False)
+
     op.create_table('run_hold',
     sa.Column('run_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('entry_id', sa.BigInteger(), nullable=False),
@@ -649,11 +653,41 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['run_id'], ['transfer_run.id'], name=op.f('fk_run_hold_run_id')),
     sa.PrimaryKeyConstraint('run_id', 'entry_id', 'code', name=op.f('pk_run_hold'))
     )
+    op.create_table('agency_call',
+    sa.Column('envelope_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('key', sa.String(), nullable=False),
+    sa.Column('state', sa.String(), nullable=False),
+    sa.Column('method', sa.String(), nullable=False),
+    sa.Column('path', sa.String(), nullable=False),
+    sa.Column('request', sa.LargeBinary(), nullable=False),
+    sa.Column('request_sha256', sa.String(), nullable=False),
+    sa.Column('begun_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.Column('status', sa.BigInteger(), nullable=False),
+    sa.Column('answer', sa.LargeBinary(), nullable=False),
+    sa.Column('answered_at', gateway.db.tables.base.Instant(timezone=True), nullable=True),
+    sa.CheckConstraint("state in ('begun', 'answered', 'said')", name=op.f('ck_agency_call_state')),
+    sa.ForeignKeyConstraint(['envelope_id'], ['envelope.id'], name=op.f('fk_agency_call_envelope_id')),
+    sa.PrimaryKeyConstraint('envelope_id', 'key', name=op.f('pk_agency_call'))
+    )
+    op.create_table('case_answer',
+    sa.Column('envelope_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('claim_id', sa.String(), nullable=False),
+    sa.Column('answer', sa.JSON(), nullable=False),
+    sa.Column('answered_at', gateway.db.tables.base.Instant(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['envelope_id'], ['envelope.id'], name=op.f('fk_case_answer_envelope_id')),
+    sa.PrimaryKeyConstraint('envelope_id', 'claim_id', name=op.f('pk_case_answer'))
+    )
     tune_storage(op.get_bind())
 
 
 def downgrade() -> None:
+    op.drop_table('case_answer')
+    op.drop_table('agency_call')
     op.drop_table('run_hold')
+    with op.batch_alter_table('kept_answer', schema=None) as batch_op:
+        batch_op.drop_index('ix_kept_answer_claimed_at')
+
+    op.drop_table('kept_answer')
     with op.batch_alter_table('inbound_arrival', schema=None) as batch_op:
         batch_op.drop_index('ix_inbound_arrival_inbound_file_id')
 
@@ -665,10 +699,6 @@ def downgrade() -> None:
 
     op.drop_table('transfer_run')
     op.drop_table('mailbox_file')
-    with op.batch_alter_table('kept_answer', schema=None) as batch_op:
-        batch_op.drop_index('ix_kept_answer_claimed_at')
-
-    op.drop_table('kept_answer')
     with op.batch_alter_table('inbound_file', schema=None) as batch_op:
         batch_op.drop_index('uq_inbound_file_own_bank', sqlite_where=sa.text('agreement_id is null'), postgresql_where=sa.text('agreement_id is null'))
         batch_op.drop_index('ix_inbound_file_state_id')
@@ -680,6 +710,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_claim_instruction_agreement_id_entry_id')
 
     op.drop_table('claim_instruction')
+    op.drop_table('api_key')
     op.drop_table('user_role')
     op.drop_table('user_creditor')
     op.drop_table('factoring_settings')
@@ -689,7 +720,6 @@ def downgrade() -> None:
 
     op.drop_table('customer')
     op.drop_table('blob_chunk')
-    op.drop_table('api_key')
     with op.batch_alter_table('agreement', schema=None) as batch_op:
         batch_op.drop_index('uq_agreement_one_creates_cases', sqlite_where=sa.text("may_create_cases and state = 'active'"), postgresql_where=sa.text("may_create_cases and state = 'active'"))
 

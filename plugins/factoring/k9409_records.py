@@ -9,19 +9,10 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any, BinaryIO, TypeVar
 
-from gateway.domain.exchange import (
-    Agreement,
-    Claim,
-    Customer,
-    CustomerKind,
-    Direction,
-    Finding,
-    LinkedItem,
-    LinkKind,
-    Severity,
-)
+from gateway.domain.exchange import Agreement, Claim, Customer, CustomerKind, Finding, LinkedItem
 from gateway.errors import DecodeError, EncodeError
 from gateway.formats.record import columns, const, day, decode, digits, encode, number, one_of, record, text
+from plugins.factoring.faults import amount_faults, blocking, is_digits, is_number, item_faults, number_fault, unfit
 from plugins.factoring.kid import follows
 
 R = TypeVar("R")
@@ -29,9 +20,6 @@ INVOICE, CREDIT_NOTE = "1", "9"
 CURRENCY = "NOK"
 CREDITS = "Kreditnota til "
 """Begins F11 of a credit note; the number of the invoice follows. F8, five wide, cannot hold eight digits."""
-
-_YEARS = range(2000, 2069)
-"""Two-digit years are read back as 1969-2068; a ledger date before 2000 is a slip of the pen."""
 
 
 @record(length=128)
@@ -156,61 +144,42 @@ def customer_faults(customer: Customer, agreement: Agreement) -> Iterator[Findin
     """Yield why *customer* cannot be written; empty for a customer the layout carries whole."""
     encoding = encoding_of(agreement)
     if customer.kind is CustomerKind.PRIVATE:
-        yield _blocking("factoring.private_customer", "kind")
-    if not _is_number(customer.customer_number, _WIDTH["debtor_number"]):
-        yield _number_fault("customer", "customer_number", customer.customer_number, _WIDTH["debtor_number"])
+        yield blocking("factoring.private_customer", "kind")
+    if not is_number(customer.customer_number, _WIDTH["debtor_number"]):
+        yield number_fault("customer", "customer_number", customer.customer_number, _WIDTH["debtor_number"])
     first_word = customer.name.split(" ", 1)[0].rstrip(".").upper()
     if first_word in _COMPANY_FORMS and " " in customer.name.strip():
-        yield _blocking("factoring.name_begins_with_form", "name", customer.name, value=first_word)
+        yield blocking("factoring.name_begins_with_form", "name", customer.name, value=first_word)
     if customer.country not in ("", "NO"):
-        yield _unfit("country", customer.country)
-    if customer.postcode and not (_is_digits(customer.postcode) and len(customer.postcode) == _WIDTH["postcode"]):
-        yield _unfit("postcode", customer.postcode)
+        yield unfit("country", customer.country)
+    if customer.postcode and not (is_digits(customer.postcode) and len(customer.postcode) == _WIDTH["postcode"]):
+        yield unfit("postcode", customer.postcode)
     if customer.kind is not CustomerKind.PRIVATE and customer.organisation_number and not _is_nine(customer):
-        yield _unfit("organisation_number", customer.organisation_number)
+        yield unfit("organisation_number", customer.organisation_number)
     texts = {"name": ("name", customer.name), "address1": ("postal_address", _postal_address(customer))}
     texts |= {"city": ("post_place", customer.city), "phone": ("telephone", _telephone(customer))}
     for place, (column, value) in texts.items():
         if not _is_writable(value, _WIDTH[column], encoding):
-            yield _unfit(place, value)
+            yield unfit(place, value)
 
 
 def claim_faults(claim: Claim, agreement: Agreement) -> Iterator[Finding]:
     """Yield why *claim* cannot be written, apart from its customer."""
     width = _WIDTH["invoice_number"]
-    if agreement.currency != CURRENCY:
-        yield _unfit("currency", agreement.currency)
-    if not _is_number(claim.invoice_number, width):
-        yield _number_fault("invoice", "invoice_number", claim.invoice_number, width)
+    if not is_number(claim.invoice_number, width):
+        yield number_fault("invoice", "invoice_number", claim.invoice_number, width)
     scheme = str(agreement.settings.get("kid_scheme", ""))
     customer = claim.customer.customer_number
     if not follows(
         scheme, claim.payment_reference, client=agreement.client_number, customer=customer, invoice=claim.invoice_number
     ):
-        yield _blocking("factoring.kid_scheme", "payment_reference", claim.payment_reference, scheme=scheme)
-    if claim.original_minor <= 0:
-        yield _blocking("amount.not_carried", "original_minor", agency=agreement.display_name)
-    elif claim.original_minor >= 10 ** _WIDTH["amount_minor"]:
-        yield _unfit("original_minor", str(claim.original_minor))
-    for place in ("invoice_date", "due_date"):
-        if getattr(claim, place).year not in _YEARS:
-            yield _unfit(place, getattr(claim, place).isoformat())
+        yield blocking("factoring.kid_scheme", "payment_reference", claim.payment_reference, scheme=scheme)
+    yield from amount_faults(claim, agreement, _WIDTH["amount_minor"])
     wants_text = agreement.settings.get("comment") == "text"
     if wants_text and not _is_writable(claim.text, _WIDTH["comment"], encoding_of(agreement)):
-        yield _unfit("text", claim.text)
+        yield unfit("text", claim.text)
     for item in claim.items:
-        yield from _item_faults(item, agreement)
-
-
-def _item_faults(item: LinkedItem, agreement: Agreement) -> Iterator[Finding]:
-    width = _WIDTH["invoice_number"]
-    if item.kind is not LinkKind.CREDIT_NOTE or item.direction is not Direction.CREDIT:
-        yield _blocking("item.not_carried", "items", item.number, kind=item.kind.value, agency=agreement.display_name)
-        return
-    if not _is_number(item.number, width):
-        yield _number_fault("invoice", "items", item.number, width)
-    if not 0 < item.amount_minor < 10 ** _WIDTH["amount_minor"] or item.date.year not in _YEARS:
-        yield _unfit("items", f"{item.date} {item.amount_minor}")
+        yield from item_faults(item, agreement, number_width=width, amount_width=_WIDTH["amount_minor"])
 
 
 def encoding_of(agreement: Agreement) -> str:
@@ -218,17 +187,8 @@ def encoding_of(agreement: Agreement) -> str:
     return str(agreement.settings.get("encoding", "iso-8859-1"))
 
 
-def _is_number(value: str, width: int) -> bool:
-    """A leading zero would vanish in the zeros on the left, and make customers 17 and 017 one."""
-    return _is_digits(value) and len(value) <= width and value[0] != "0"
-
-
-def _is_digits(value: str) -> bool:
-    return value.isascii() and value.isdigit()
-
-
 def _is_nine(customer: Customer) -> bool:
-    return _is_digits(_org_digits(customer)) and len(_org_digits(customer)) == len("987654325")
+    return is_digits(_org_digits(customer)) and len(_org_digits(customer)) == len("987654325")
 
 
 def _is_writable(value: str, width: int, encoding: str) -> bool:
@@ -237,18 +197,6 @@ def _is_writable(value: str, width: int, encoding: str) -> bool:
     except UnicodeEncodeError:
         return False
     return len(value) <= width and value.isprintable() and value == value.strip(" ")
-
-
-def _number_fault(what: str, place: str, value: str, width: int) -> Finding:
-    return _blocking(f"factoring.{what}_number", place, value, width=width)
-
-
-def _unfit(place: str, value: str) -> Finding:
-    return _blocking("layout.does_not_fit", place, value, field=place)
-
-
-def _blocking(code: str, place: str, shown: str = "", **values: object) -> Finding:
-    return Finding(Severity.BLOCKING, code, place, shown, values)
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,70 @@
+"""The settings of an agreement with a factor. One form serves every layout, so each title begins with whose it is.
+
+What a layout must have its `LayoutProfile.settings` names: the host refuses an agreement without it.
+"""
+
+from __future__ import annotations
+
+from plugins.factoring.k9409 import CUSTOMERS, FILENAMES, INVOICES
+from plugins.factoring.kid import SCHEMES
+from plugins.factoring.viite import FINNISH, LASKURAHA
+
+_FILENAME = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"}
+
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "kid_scheme": {
+            "enum": sorted(SCHEMES),
+            "title": "SG Finans: KID scheme",
+            "description": "The scheme that the factor prescribes for the KID on the invoice. FactoNor has one of its own.",
+        },
+        "org_number_fill": {
+            "enum": ["zero", "blank"],
+            "default": "zero",
+            "title": "SG Finans: fill after the organisation number",
+        },
+        "comment": {
+            "enum": ["none", "text"],
+            "default": "none",
+            "title": "SG Finans: comment field of an invoice",
+        },
+        "encoding": {"enum": ["iso-8859-1", "cp1252"], "default": "iso-8859-1", "title": "SG Finans: code page"},
+        "invoice_filename": {
+            **_FILENAME,
+            "default": FILENAMES[INVOICES][1],
+            "title": "SG Finans: name of the invoice file",
+        },
+        "customer_filename": {
+            **_FILENAME,
+            "default": FILENAMES[CUSTOMERS][1],
+            "title": "SG Finans: name of the customer file",
+        },
+        "business_id": {
+            "type": "string",
+            "pattern": "^[0-9]{7}-?[0-9]$",
+            "title": "FALL: your own business id",
+            "description": "As the financier has it, for example 1234567-1.",
+        },
+        "reference_scheme": {
+            "enum": [FINNISH, LASKURAHA],
+            "default": FINNISH,
+            "title": "FALL: reference numbers",
+            "description": "laskuraha: agreement number, 0, invoice number of eight digits, check digit. "
+            "finnish: any reference whose check digit is right.",
+        },
+        "late_interest": {
+            "type": "string",
+            "pattern": "^[0-9]{1,4}$",
+            "title": "FALL: late interest, per cent x 100",
+            "description": "11.50 % is 1150. Not written for OP.",
+        },
+        "shorten_text": {
+            "type": "boolean",
+            "default": False,
+            "title": "FALL: shorten names and addresses that are too long",
+            "description": "Agreed with the financier. Numbers, amounts and references are never shortened.",
+        },
+    },
+}

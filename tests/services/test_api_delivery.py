@@ -1,0 +1,273 @@
+"""An agency with an API: each call is made once, whatever breaks, and its answers come back as a file (ADR 0029)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import requests
+import responses
+from flask import Flask
+
+from gateway import https
+from gateway.agencies import Agencies
+from gateway.db.tables import AgencyCall, Claim, Envelope, InboundFile, Task
+from gateway.domain.calls import Request
+from gateway.errors import DataError, DeliveryError, PluginError
+from gateway.jobs import Desk
+from gateway.services import agreements, called, delivery, inbound, mailbox, schedule
+from gateway.web.webhooks import webhook_blueprint
+from tests.rules.world import ACTOR, World
+from tests.services.api_agency import BASE, TRANSPORT, ApiAgency, FarSide
+
+
+@pytest.fixture
+def net(monkeypatch):
+    monkeypatch.setattr(https, "_tokens", {})
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mocked:
+        yield mocked
+
+
+@pytest.fixture
+def far(net):
+    return FarSide(net)
+
+
+@pytest.fixture
+def plugin():
+    return ApiAgency()
+
+
+@pytest.fixture
+def world(house, clock, tmp_path, plugin):
+    """Fjord AS with three invoices for an agency with an API."""
+    house = dataclasses.replace(house, agencies=Agencies([("lowell", plugin)]))
+    world = World(house, clock, tmp_path, "lowell", options={"settings": {}, "transport": TRANSPORT}).start()
+    agreements.set_secret(house, world.agreement_id, "api_client_secret", "s3cret", ACTOR)
+    world.customer()
+    for number in ("1001", "1002", "1003"):
+        world.invoice(number, 1250)
+    return world
+
+
+def work(world, **later):
+    world.clock.advance(**later)
+    schedule.tick(world.house)
+    Desk(world.house, "worker-1").drain()
+
+
+def evening(world):
+    world.clock.moment = world.preview().cutoff
+    work(world, seconds=5)
+
+
+def state(world):
+    [envelope] = world.rows(Envelope)
+    return envelope.state
+
+
+def hours(world, count):
+    for _ in range(count * 2):
+        work(world, minutes=30)
+
+
+def answers(world):
+    return [row for row in world.rows(InboundFile) if row.channel == "https"]
+
+
+@pytest.fixture(autouse=True)
+def no_news(net):
+    net.get(f"{BASE}/news", json={"news": [], "until": "", "more": False})
+
+
+def test_each_claim_is_a_call_and_the_answers_are_the_receipt(world, far):
+    evening(world)
+    assert sorted(far.cases) == ["1001", "1002", "1003"]
+    assert state(world) == "accepted"
+    assert [claim.case_number for claim in world.rows(Claim)] == ["100", "101", "102"]
+    assert far.tokens == 1
+    [file] = answers(world)
+    assert (file.state, file.kind) == ("imported", "receipt")
+
+
+def test_private_values_are_masked_in_what_is_kept(world, far):
+    evening(world)
+    [envelope] = world.rows(Envelope)
+    noted = called.calls_of(world.house, envelope.id)
+    assert len(noted) == 3
+    for row in noted:
+        assert b"01018012345" not in row.request + row.answer
+        assert b'"ssn":"*********45"' in row.request
+        assert b"*********45" in row.answer
+    with inbound.inbound_file(world.house, answers(world)[0]).open() as content:
+        assert b"01018012345" not in content.read()
+
+
+@pytest.mark.parametrize("mood", ["silent", "lost", "500", "429", "503", "down", "expired"])
+@pytest.mark.parametrize("at", [0, 2])
+def test_whatever_breaks_every_case_is_there_once(world, far, mood, at):
+    far.moods = [""] * at + [mood]
+    evening(world)
+    hours(world, 2)
+    assert sorted(far.cases) == ["1001", "1002", "1003"]  # a second POST of one fails in the far side itself
+    assert state(world) == "accepted"
+    assert len(answers(world)) == 1
+
+
+def test_retry_after_is_kept(world, far):
+    far.moods = ["429"]
+    evening(world)
+    work(world, minutes=9)
+    assert far.posts == 1
+    work(world, minutes=3)
+    assert sorted(far.cases) == ["1001", "1002", "1003"]
+
+
+def test_pauses_the_agency_asks_for_do_not_use_up_the_attempts(world, far):
+    for number in range(2000, 2020):
+        world.invoice(str(number), 10)
+    far.moods = ["", "429"] * 20
+    evening(world)
+    hours(world, 13)
+    assert len(far.cases) == 23
+    assert state(world) == "accepted"
+
+
+def test_a_call_that_cannot_be_looked_for_waits_for_a_person_and_the_others_go(world, far, plugin):
+    plugin.is_blind, far.moods = True, ["silent"]
+    evening(world)
+    hours(world, 2)
+    assert (state(world), far.posts) == ("in_doubt", 3)
+    delivery.confirm_delivery(world.house, world.rows(Envelope)[0].id, ACTOR, arrived=True)
+    work(world, seconds=5)
+    assert (state(world), far.posts) == ("accepted", 3)
+    assert [claim.case_number for claim in world.rows(Claim)] == ["", "101", "102"]
+
+
+def test_a_call_that_a_person_says_did_not_arrive_is_made(world, far, plugin):
+    plugin.is_blind, far.moods = True, ["lost"]
+    evening(world)
+    hours(world, 1)
+    delivery.confirm_delivery(world.house, world.rows(Envelope)[0].id, ACTOR, arrived=False)
+    work(world, seconds=5)
+    assert sorted(far.cases) == ["1001", "1002", "1003"]
+    assert (state(world), far.posts) == ("accepted", 4)
+
+
+def test_a_refused_claim_is_held_alone_with_what_the_agency_said(world, far):
+    far.moods = ["", "refused"]
+    evening(world)
+    assert state(world) == "partly"
+    assert sorted(claim.state for claim in world.rows(Claim)) == ["accepted", "accepted", "rejected"]
+
+
+def test_a_worker_killed_between_two_calls_goes_on_with_the_next(world, far, monkeypatch):
+    far.moods = ["", "die"]
+    post = far._post
+    monkeypatch.setattr(https.HttpsCalls, "_sent", _dying(https.HttpsCalls._sent, far))
+    evening(world)
+    assert far.posts == 1
+    far.moods, far._post = [], post
+    monkeypatch.undo()
+    hours(world, 3)
+    assert sorted(far.cases) == ["1001", "1002", "1003"]
+    assert state(world) == "accepted"
+
+
+def _dying(sent, far):
+    """Die as a killed process does: nothing after the second request runs."""
+
+    def once(self, request: Request):
+        if request.method == "POST" and far.moods and far.moods[0] == "die":
+            raise KeyboardInterrupt
+        return sent(self, request)
+
+    return once
+
+
+def test_pages_are_stored_before_the_watermark(world, net):
+    world.clock.advance(minutes=20)
+    net.replace(responses.GET, f"{BASE}/news", json={"news": ["a", "b"], "until": "w1", "more": False})
+    net.post(TRANSPORT["auth"]["token_url"], json={"access_token": "t", "expires_in": 60})
+    mailbox.fetch(world.house, world.agreement_id)
+    assert sorted(row.filename for row in answers(world)) == ["news-a.json", "news-b.json"]
+    mailbox.fetch(world.house, world.agreement_id)  # the same again: known by their bytes
+    assert len(answers(world)) == 2
+    assert net.calls[-1].request.params == {"since": "w1"}
+
+
+def test_a_plugin_that_says_more_and_goes_no_further_is_stopped(world, net, far):
+    net.replace(responses.GET, f"{BASE}/news", json={"news": [], "until": "", "more": True})
+    with pytest.raises(PluginError, match="no further"):
+        mailbox.fetch(world.house, world.agreement_id)
+
+
+def test_a_bell_in_the_agencys_own_way_is_checked_stored_and_answered_by_a_look(world, net, far):
+    house = world.house
+    token = agreements.new_webhook_token(house, world.agreement_id, ACTOR)
+    agreements.set_secret(house, world.agreement_id, "webhook_secret", "bell", ACTOR)
+    app = Flask(__name__)
+    app.register_blueprint(webhook_blueprint(house))
+    push = app.test_client().post
+    assert push(f"/webhooks/lowell/{token}", data="evt1", headers={"X-Secret": "no"}).status_code == 401
+    assert world.rows(InboundFile) == []
+    before = len([call for call in net.calls if "/news" in call.request.url])
+    assert push(f"/webhooks/lowell/{token}", data="evt1", headers={"X-Secret": "bell"}).status_code == 202
+    assert push(f"/webhooks/lowell/{token}", data="evt1", headers={"X-Secret": "bell"}).json["duplicate"]
+    Desk(house, "worker-1").drain()
+    assert len([call for call in net.calls if "/news" in call.request.url]) == before + 1
+    [file] = world.rows(InboundFile)
+    assert (file.state, file.kind) == ("imported", "notice")
+
+
+@pytest.mark.parametrize(
+    ("changes", "secrets", "fault"),
+    [
+        ({"base_url": "http://api.agency.example"}, {}, "base_url"),
+        ({"base_url": "https://user@api.agency.example"}, {}, "base_url"),
+        ({"auth": {"kind": "basic"}}, {}, "auth.kind"),
+        ({"ca": "no certificate"}, {}, "'ca'"),
+        ({}, {"api_client_secret": ""}, "api_client_secret"),
+        ({}, {"api_client_secret": "two\nlines"}, "api_client_secret"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_anything_is_contacted(changes, secrets, fault):
+    with pytest.raises(DataError, match=fault):
+        https.open_calls(TRANSPORT | changes, {"api_client_secret": "x"} | secrets)
+
+
+def test_redirects_and_environment_change_nothing(net, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    net.post(TRANSPORT["auth"]["token_url"], json={"access_token": "t", "expires_in": 3600})
+    net.get(f"{BASE}/cases", status=302, headers={"Location": "https://elsewhere.example/"})
+    calls = https.open_calls(TRANSPORT, {"api_client_secret": "x"})
+    assert not calls._session.trust_env
+    with pytest.raises(DeliveryError, match="redirected"):
+        calls.ask(Request("GET", "/cases"))
+    with pytest.raises(DataError, match="made once"):
+        calls.ask(Request("DELETE", "/cases"))
+    with pytest.raises(DataError, match="no call"):
+        calls.ask(Request("GET", "/../admin"))
+
+
+def test_no_error_tells_a_secret(net):
+    net.post(TRANSPORT["auth"]["token_url"], body=requests.ConnectionError("client_secret=s3cret"))
+    calls = https.open_calls(TRANSPORT, {"api_client_secret": "s3cret"})
+    with pytest.raises(DeliveryError) as told:
+        calls.ask(Request("GET", "/cases"))
+    assert "s3cret" not in str(told.value)
+
+
+def test_an_answer_without_end_is_cut(net):
+    net.post(TRANSPORT["auth"]["token_url"], json={"access_token": "t"})
+    net.get(f"{BASE}/cases", body=b" " * (https.ANSWER_BYTES_MAX + 1))
+    with pytest.raises(DeliveryError):
+        https.open_calls(TRANSPORT, {"api_client_secret": "x"}).ask(Request("GET", "/cases"))
+
+
+def test_nothing_is_noted_of_an_envelope_that_never_left(world, net, far):
+    far.moods = ["down"] * 3
+    evening(world)
+    assert world.rows(AgencyCall) == []
+    [task] = [task for task in world.rows(Task) if task.topic == "deliver"]
+    assert (task.state, state(world)) == ("pending", "sealed")
