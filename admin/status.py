@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Pill(NamedTuple):
-    """*kind* is a tint of tokens.css, *icon* of the sprite, *key* a text of the section ``state``."""
+    """*kind* is a tint of tokens.css, *icon* of the sprite, *key* a text, most of them of the section ``state``."""
 
     kind: str
     icon: str
@@ -58,6 +58,11 @@ ITEM: Mapping[str, Pill] = {
     "sealed": Pill("calm", "clock", "state.no_answer"),
     "accepted": Pill("ok", "receipt", "state.accepted"),
     "rejected": Pill("alarm", "cross", "state.rejected"),
+}
+CALL: Mapping[str, Pill] = {
+    "begun": Pill("alarm", "warning", "envelopes.call_begun"),
+    "answered": Pill("ok", "receipt", "envelopes.call_answered"),
+    "said": Pill("calm", "check", "envelopes.call_said"),
 }
 INVOICE: Mapping[str, Pill] = {
     "ready": Pill("ready", "clock", "state.ready"),

@@ -6,6 +6,7 @@ import ssl
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -57,6 +58,11 @@ class Journal(Protocol):
         """Return how long ago a call was begun that has no answer."""
 
 
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raise ``DataError`` naming the setting of an agreement's ``transport`` that `open_calls` would not take."""
+    open_calls(settings, {"api_client_secret": "-", "api_token": "-"})
+
+
 class CallOpen(Exception):
     """A call was begun before, and nobody knows what became of it."""
 
@@ -95,6 +101,7 @@ class HttpsCalls:
         self._session.trust_env = False  # a proxy or password of this machine's user is nobody's business
         self._root = _root_file(settings.get("ca"))
         self._session.verify = self._root.name if self._root else True
+        weakref.finalize(self, _close, self._session, self._root)
         self._token = _token_of(settings.get("auth"), secrets, self._session)
 
     def ask(self, request: Request) -> Answer:
@@ -338,6 +345,12 @@ def _root_file(pem: object) -> Any:
     file.write(pem.encode())
     file.flush()
     return file
+
+
+def _close(session: requests.Session, root: Any) -> None:
+    session.close()
+    if root:
+        root.close()
 
 
 def _body(response: requests.Response) -> bytes:

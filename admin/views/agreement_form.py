@@ -14,6 +14,10 @@ VALUE_CHARACTERS_MAX = 2000
 FLAGS = ("posts_automatically", "uses_voucher_inbox", "may_create_cases", "treated_as_factoring")
 TEXTS = ("display_name", "client_number", "payment_account", "transfer_time")
 SFTP_FIELDS = ("host", "port", "user", "host_key", "upload", "download")
+API_FIELDS = ("base_url", "auth_kind", "token_url", "client_id", "audience", "scope", "ca")
+API_AUTH = ("oauth2", "bearer", "header")
+WAYS = {"sftp": SFTP_FIELDS, "https": API_FIELDS}
+_CA_CHARACTERS_MAX = 20_000
 _PLUGIN = "plugin_"
 
 
@@ -83,17 +87,39 @@ def typed_settings(profile: AgencyProfile, before: Mapping[str, Any], form: Mapp
 
 
 def typed_transport(before: Mapping[str, Any], form: Mapping[str, str]) -> dict[str, Any]:
-    """Return the way to the mailbox as typed.
+    """Return the way to the agency as typed.
 
     A folder on this machine is set from the command line only: a web form must not choose where the server writes.
     """
-    if form.get("transport_kind") != "sftp":
+    kind = form.get("transport_kind", "")
+    if kind == "https":
+        return _typed_api(form)
+    if kind != "sftp":
         return dict(before)
     found: dict[str, Any] = {"kind": "sftp", "keeps_files": form.get("transport_keeps_files") == "1"}
     for name in SFTP_FIELDS:
-        typed = form.get(f"transport_{name}", "").strip()[:VALUE_CHARACTERS_MAX]
+        typed = _typed(form, name)
         found[name] = _integer(name, typed or "22") if name == "port" else typed
     return found
+
+
+def _typed_api(form: Mapping[str, str]) -> dict[str, Any]:
+    auth = {"kind": _typed(form, "auth_kind")}
+    auth |= {name: typed for name in ("token_url", "client_id", "audience", "scope") if (typed := _typed(form, name))}
+    found: dict[str, Any] = {"kind": "https", "base_url": _typed(form, "base_url"), "auth": auth}
+    if root := form.get("transport_ca", "").strip()[:_CA_CHARACTERS_MAX]:
+        found["ca"] = root
+    return found
+
+
+def shown_transport(transport: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a way by the names of the form's fields."""
+    auth = transport.get("auth") or {}
+    return {**auth, **transport, "auth_kind": auth.get("kind", "")}
+
+
+def _typed(form: Mapping[str, str], name: str) -> str:
+    return form.get(f"transport_{name}", "").strip()[:VALUE_CHARACTERS_MAX]
 
 
 def typed_payment_rules(form: Mapping[str, str]) -> dict[str, object]:

@@ -17,7 +17,7 @@ from admin.plans import Plans, next_at
 from admin.queries import agencies
 from admin.status import AGREEMENT, envelope_pill
 from admin.texts import text
-from admin.views.agreement_form import SFTP_FIELDS, changes, schema_fields, typed_settings
+from admin.views.agreement_form import API_AUTH, WAYS, changes, schema_fields, shown_transport, typed_settings
 from gateway.db.tables import Agreement
 from gateway.domain.exchange import AgencyProfile, Can
 from gateway.errors import DataError, PluginError
@@ -82,7 +82,9 @@ class AgreementsView(TableView):
                 else None,
                 startup=startup,
                 fields=schema_fields(profile, row.settings) if profile else [],
-                sftp_fields=SFTP_FIELDS,
+                ways=WAYS,
+                api_auth=API_AUTH,
+                transport=shown_transport(row.transport),
                 secret_names=[name for name in agreements.SECRET_NAMES if not name.endswith("_old")],
                 kept_secrets=set(agreements.secrets_of(self.house, row)),
                 webhook_path=f"/webhooks/{row.agency_key}/",

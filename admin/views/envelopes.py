@@ -14,11 +14,11 @@ from admin.file_content import content_of
 from admin.language import language
 from admin.paging import address, slice_of
 from admin.queries import agencies
-from admin.status import ITEM, envelope_pill
+from admin.status import CALL, ITEM, envelope_pill
 from admin.texts import text
 from gateway.db.blobs import CHUNK_BYTES, open_blob
 from gateway.db.tables import Envelope
-from gateway.services import delivery, receipts
+from gateway.services import called, delivery, receipts
 
 TABS = ("all", "waiting", "trouble")
 _STATES = {"waiting": ("sealed", "delivered"), "trouble": ("in_doubt", "failed", "partly", "rejected")}
@@ -60,16 +60,18 @@ class EnvelopesView(TableView):
 
     @page("/<id:envelope_id>")
     def detail(self, envelope_id: int) -> str:
-        """Show one envelope: its content, or with ``?show=receipt`` the answer per item."""
+        """Show one envelope: its content, the answer per item (``?show=receipt``) or the calls of an API (``calls``)."""
         row = self._own(envelope_id)
-        shows_receipt = request.args.get("show") == "receipt"
+        shows = request.args.get("show", "")
         with self.house.database.read() as connection:
             task = agencies.task_of(connection, "deliver", envelope_id)
             items = agencies.envelope_items(
                 connection, envelope_id, request.args.get("item", "")[:200], ITEMS_PER_PAGE + 1
             )
+            calls = called.calls_of(connection, envelope_id, request.args.get("call", "")[:200], ITEMS_PER_PAGE + 1)
+            unanswered = called.open_calls_of(connection, envelope_id) if calls else []
         content = None
-        if not shows_receipt:
+        if shows not in {"receipt", "calls"}:
             with open_blob(self.house.database, row.blob_id) as stream:
                 content = content_of(stream, row.size)
         return str(
@@ -81,7 +83,11 @@ class EnvelopesView(TableView):
                 items=items[:ITEMS_PER_PAGE],
                 more_items=items[ITEMS_PER_PAGE - 1].item_id if len(items) > ITEMS_PER_PAGE else None,
                 content=content,
-                shows_receipt=shows_receipt,
+                calls=calls[:ITEMS_PER_PAGE],
+                more_calls=calls[ITEMS_PER_PAGE - 1].key if len(calls) > ITEMS_PER_PAGE else None,
+                call_pills=CALL,
+                unanswered=unanswered,
+                shows=shows,
                 task=task,
             )
         )

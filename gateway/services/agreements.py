@@ -24,6 +24,7 @@ from gateway.domain.references import payment_rules
 from gateway.domain.transport import PULL, is_pull
 from gateway.errors import DataError, NotFound, Refused
 from gateway.formats import pull
+from gateway.https import check_settings, is_api
 from gateway.services.cards import agreement_of, layout_of
 from gateway.services.confirmations import is_confirmed
 from gateway.services.house import House
@@ -268,6 +269,8 @@ def _check_values(house: House, values: Mapping[str, Any]) -> None:
         raise DataError("payments are posted directly or come to the voucher inbox, not both")
     if values["environment"] not in {"sandbox", "production"}:
         raise DataError("environment is sandbox or production")
+    if is_api(values["transport"]):
+        check_settings(values["transport"])
     if payment_rules(values.get("payment_rules") or {}).profiles:
         raise DataError("an agreement names the unverified formats it takes in its settings (payment_profiles)")
     try:

@@ -112,6 +112,7 @@ def store_answers(house: House, agreement: Agreement, envelope: Any) -> None:
             envelope.currency, agreement.is_sandbox,
         )  # fmt: skip
         calls.write_answers(cast("BinaryIO", file), head, _answers(rows))
+        file.seek(0)
         inbound.store(house, agreement.agreement_id, "https", f"answers-{envelope.id}.jsonl", cast("BinaryIO", file))
 
 
@@ -124,10 +125,16 @@ def clarify(connection: Connection, envelope_id: int, *, arrived: bool) -> bool:
     return True
 
 
-def calls_of(house: House, envelope_id: int) -> list[Any]:
-    """Return the noted calls of an envelope, for people: key, state, method, path, request, status, answer, moments."""
-    with house.database.read() as connection:
-        return list(connection.execute(_of_envelope(envelope_id)).all())
+def calls_of(connection: Connection, envelope_id: int, after: str, limit: int) -> list[Any]:
+    """Return noted calls of an envelope by their keys, those after *after*, for people to read."""
+    mine = (_CALL.c.envelope_id == envelope_id, _CALL.c.key > after)
+    return list(connection.execute(select(*_CALL.columns).where(*mine).order_by(_CALL.c.key).limit(limit)).all())
+
+
+def open_calls_of(connection: Connection, envelope_id: int) -> list[str]:
+    """Return the keys of calls that nobody answered."""
+    mine = (_CALL.c.envelope_id == envelope_id, _CALL.c.state == "begun")
+    return list(connection.execute(select(_CALL.c.key).where(*mine).order_by(_CALL.c.key)).scalars())
 
 
 def _of_envelope(envelope_id: int) -> Any:

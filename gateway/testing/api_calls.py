@@ -36,6 +36,10 @@ class SandboxCalls:
     def _made(self, request: Request) -> Answer:
         headers = {"Content-Type": request.media_type, **dict(request.headers), **self._headers()}
         answer = self._client.open(
-            self._base + request.path, method=request.method, query_string=list(request.query), data=request.body, headers=headers
+            self._base + request.path,
+            method=request.method,
+            query_string=list(request.query),
+            data=request.body,
+            headers=headers,
         )
         return Answer(answer.status_code, answer.get_data(), {name.lower(): value for name, value in answer.headers})

@@ -35,7 +35,9 @@ class ApiConformance(AgencyConformance):
         app = sandbox.api.app
         return SandboxCalls(app, self.api_base, lambda: self.api_headers(app.test_client()))
 
-    def hand_over(self, agency: Agency, agreement: Agreement, claims: Iterable[Claim], sandbox: Any, root: Path) -> None:
+    def hand_over(
+        self, agency: Agency, agreement: Agreement, claims: Iterable[Claim], sandbox: Any, root: Path
+    ) -> None:
         """Make the calls of an evening; an envelope that was delivered before goes through its notes again."""
         envelopes, sink = self.made(agency, agreement, claims)
         notes = self.__dict__.setdefault("notes", {})

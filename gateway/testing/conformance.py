@@ -115,7 +115,9 @@ class AgencyConformance:
         """Return the balances that the sandbox should have after *claims*, in any order."""
         return [claim.open_minor for claim in claims]
 
-    def hand_over(self, agency: Agency, agreement: Agreement, claims: Iterable[Claim], sandbox: Any, root: Path) -> None:
+    def hand_over(
+        self, agency: Agency, agreement: Agreement, claims: Iterable[Claim], sandbox: Any, root: Path
+    ) -> None:
         """Bring the sandbox in *root* the files of an evening and let it work; of the same claims, the same files."""
         _deliver(root, self.made(agency, agreement, claims)[1])
         sandbox.work(NOW)

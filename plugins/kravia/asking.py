@@ -13,8 +13,7 @@ from plugins.kravia.answers import Names, ident, moment, order, rows, texts
 
 TOP = 20
 """Invoices per page: the figure of the guide's example; whether more are given is unknown."""
-_STEP = TOP - 5
-"""Pages overlap: an invoice that is updated between two of them moves to the end, and those after it move up."""
+_OVERLAP_ROWS = 5
 _SKIP_MAX = 1_000_000
 _TEXT_BYTES = 500
 _SECOND = timedelta(seconds=1)
@@ -49,7 +48,7 @@ def page(calls: Calls, names: Names, place: Place) -> tuple[list[Row], Place | N
     if told is None:
         unexpected("/invoice/search", f"has no list {names.found!r}")
     found = [_row(names, one) for one in told]
-    return found, _next(place, found) if len(found) >= TOP else None
+    return found, after(place, found) if len(found) >= TOP else None
 
 
 def _query(place: Place) -> Iterator[tuple[str, str]]:
@@ -59,14 +58,18 @@ def _query(place: Place) -> Iterator[tuple[str, str]]:
     yield from (("orderBy", "11"), ("skip", str(place.skip)), ("top", str(TOP)))
 
 
-def _next(place: Place, found: list[Row]) -> Place:
-    """Begin anew a second before the newest update where that goes on, because a list that moves is no place to count in."""
-    since = found[-1].updated - _SECOND
+def after(place: Place, done: list[Row]) -> Place:
+    """Return the place that follows some rows of a page; the list moves while it is read, so a little is read twice.
+
+    An invoice that is updated meanwhile goes to the end, and those after it move up. So begin anew a second before the newest
+    update where that goes on, and count only among updates of the same second.
+    """
+    since = done[-1].updated - _SECOND
     if place.since is None or order(since) > order(place.since):
         return Place(since)
     if place.skip > _SKIP_MAX:
         unexpected("/invoice/search", "does not end")
-    return Place(place.since, place.skip + _STEP)
+    return Place(place.since, place.skip + max(1, len(done) - _OVERLAP_ROWS))
 
 
 def _row(names: Names, told: object) -> Row:

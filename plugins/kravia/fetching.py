@@ -10,7 +10,7 @@ from gateway.domain.exchange import Agreement
 from gateway.errors import DeliveryError, EncodeError
 from gateway.formats.calls import encoded
 from plugins.kravia.answers import ident, moment, names_of, order, rows
-from plugins.kravia.asking import Place, Row, asked, details, page, unexpected
+from plugins.kravia.asking import Place, Row, after, asked, details, page, unexpected
 
 INVOICE, SETTLEMENT = "kravport-kravia-invoice-1", "kravport-kravia-settlement-1"
 """Kravport's own wrapping of one answer: which, of whom, and the answer as it came."""
@@ -18,45 +18,46 @@ OVERLAP = timedelta(minutes=5)
 """A look begins this long before the end of the last: what was saved meanwhile under an earlier time is not missed."""
 
 
+_MONEY = "settlements"
+_NEVER = "-"
+
+
 def look(agreement: Agreement, calls: Calls, since: str) -> Page:
-    """Return a page of changed invoices; the last of a look brings the settlements that are not booked, too.
+    """Return some changed invoices, or at the end of a look the settlements that are not booked.
 
     Args:
         agreement: whose.
         calls: the way to Kravia.
-        since: the newest update seen, or in the middle of a look the place in it (`_as_text`).
+        since: the newest update seen; in the middle of a look also the rows to skip, at its end a word for what is left.
     """
-    names = names_of(agreement)
-    place = _begin(since)
-    found, following = page(calls, names, place)
-    files = [_file(agreement, INVOICE, row.invoice_id, details(calls, row.invoice_id)) for row in _once(found)]
-    if following:
-        return Page(tuple(files), _as_text(following), is_more=True)
-    return Page((*files, *_settlements(agreement, calls)), _watermark(since, place, found))
+    text, _, step = since.partition(" ")
+    if step == _MONEY:
+        return Page(tuple(_settlements(agreement, calls)), "" if text == _NEVER else text)
+    seen = moment(text)
+    place = Place(seen, int(step)) if step else Place(seen and seen - OVERLAP)
+    found, following = page(calls, names_of(agreement), place)
+    files = _details(agreement, calls, found)
+    if len(files) < len(found):
+        following = after(place, found[: len(files)])
+    if following is None:
+        newest = max((row.updated for row in found), key=order, default=seen)
+        last = max(filter(None, (seen, newest)), key=order, default=None)
+        return Page(files, f"{last.isoformat() if last else _NEVER} {_MONEY}", is_more=True)
+    assert following.since is not None, "what follows a row begins at its time"
+    return Page(files, f"{following.since.isoformat()} {following.skip}", is_more=True)
 
 
-def _begin(since: str) -> Place:
-    text, _, skip = since.partition(" ")
-    when = moment(text)
-    if when is None:
-        return Place()
-    return Place(when, int(skip)) if skip else Place(when - OVERLAP)
-
-
-def _as_text(place: Place) -> str:
-    assert place.since is not None, "the first page alone has no moment to begin at"
-    return f"{place.since.isoformat()} {place.skip}"
-
-
-def _watermark(since: str, place: Place, found: list[Row]) -> str:
-    """Return the newest update seen by now; a look that brings only what was known moves nothing."""
-    text, _, skip = since.partition(" ")
-    known = [when for when in (place.since if skip else moment(text), *(row.updated for row in found)) if when]
-    return max(known, key=order).isoformat() if known else ""
-
-
-def _once(found: Iterable[Row]) -> Iterable[Row]:
-    return {row.invoice_id: row for row in found}.values()
+def _details(agreement: Agreement, calls: Calls, found: Iterable[Row]) -> tuple[Fetched, ...]:
+    """Return the details of the rows up to the first that does not come: what came is kept, and the look goes on there."""
+    files: list[Fetched] = []
+    for row in found:
+        try:
+            files.append(_file(agreement, INVOICE, row.invoice_id, details(calls, row.invoice_id)))
+        except DeliveryError:
+            if not files:
+                raise
+            break
+    return tuple(files)
 
 
 def _settlements(agreement: Agreement, calls: Calls) -> list[Fetched]:

@@ -6,10 +6,11 @@ import re
 from html import unescape
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from gateway.db.tables import Agreement, Envelope, InboundFile
-from gateway.services import agreements, people, transfer
+from gateway.domain.calls import Answer, Request
+from gateway.services import agreements, called, people, transfer
 from tests.admin.office import PASSWORD, make_app, token
 from tests.admin.reading import send
 
@@ -84,6 +85,45 @@ def test_an_agreement_is_drafted_activated_and_ended(office):
     assert office.fjord.agreement(drafted.id).state == "active"
     send(client, f"{page}/end", page)
     assert office.fjord.agreement(drafted.id).state == "ended"
+
+
+def test_the_way_to_an_api_is_typed_and_shown_and_a_wrong_one_named(office):
+    client = office.login("admin@example.test")
+    page = f"/panel/agreements/{office.fjord.agreement_id}"
+    form = {
+        "plugin_ledger_id": "X", "plugin_agency_id": "Y", "transport_kind": "https", "transport_auth_kind": "oauth2",
+        "transport_token_url": "https://id.agency.example/token", "transport_client_id": "fjord",
+    }  # fmt: skip
+    refused = send(client, page, page, transport_base_url="http://api.agency.example", **form)
+    assert "base_url" in refused.text
+    assert office.fjord.agreement().transport["kind"] == "folder"
+    send(client, page, page, transport_base_url="https://api.agency.example/v1", **form)
+    auth = {"kind": "oauth2", "token_url": "https://id.agency.example/token", "client_id": "fjord"}
+    way = {"kind": "https", "base_url": "https://api.agency.example/v1", "auth": auth}
+    assert office.fjord.agreement().transport == way
+    shown = client.get(page).text
+    assert 'value="https://api.agency.example/v1"' in shown
+    assert 'value="fjord"' in shown
+
+
+def test_the_calls_of_an_envelope_are_shown_and_those_without_an_answer_named(worked):
+    office = worked
+    client = office.login("admin@example.test")
+    (envelope_id, *_) = [row.id for row in office.fjord.rows(Envelope)]
+    journal = called.EnvelopeJournal(office.house, envelope_id)
+    request = Request("POST", "/cases", body=b'{"number":"1001","ssn":"01018012345"}', private=("01018012345",))
+    journal.begin("invoice:1:case", request)
+    journal.answered("invoice:1:case", request, Answer(422, b'{"errors":"<b>bad</b>"}'))
+    journal.begin("invoice:2:case", request)
+    shown = client.get(f"/panel/envelopes/{envelope_id}?show=calls").text
+    assert "&lt;b&gt;bad" in shown
+    assert "01018012345" not in shown
+    assert "invoice:2:case" in shown
+    with office.house.database.write() as connection:
+        connection.execute(update(Envelope).where(Envelope.id == envelope_id).values(state="in_doubt"))
+    told = client.get(f"/panel/envelopes/{envelope_id}").text.split("nav-tabs")[0]
+    assert "invoice:2:case" in told
+    assert "invoice:1:case" not in told
 
 
 def test_a_web_form_cannot_choose_a_folder_of_the_server(office):

@@ -45,10 +45,10 @@ def fetch(agreement: Agreement, calls: Calls, since: str) -> Page:
     before = _moment(mark.until.get(mark.look, ""))
     found = [one for one in objects_of(told) if one.moment("updated_at") >= before]
     files = tuple(_file(agreement, mark.look, one) for one in found if _is_news(agreement, mark.look, one))
-    top = mark.top or max((one.moment("updated_at") for one in found), default=before).isoformat()
+    top = mark.top or (max(one.moment("updated_at") for one in found).isoformat() if found else "")
     if after:
         return Page(files, _written(mark._replace(after=after, top=top)), is_more=True)
-    until = {**mark.until, mark.look: top}
+    until = {**mark.until, mark.look: top} if top else mark.until
     later = _LISTS[_LISTS.index(mark.look) + 1 :]
     return Page(files, _written(_Mark(until, later[0] if later else DEBT)), is_more=bool(later))
 
