@@ -45,12 +45,12 @@ def paid(count: int) -> Iterator[Paid]:
         )  # fmt: skip
 
 
-def expected(count: int) -> dict[str, int]:
-    """Return what a reader must find; one that mixes up references fails the third figure."""
+def expected(count: int, form: str = "") -> dict[str, int]:
+    """Return what a reader of *form* must find; one that mixes up references fails the third figure."""
     total = references = 0
     for payment in paid(count):
         total += payment.minor
-        references += int(payment.reference)
+        references += int(_viite(payment) if form == "ktl" else payment.reference)
     return {"count": count, "total_minor": total, "references": references % MODULUS}
 
 
@@ -180,6 +180,69 @@ def _cremul_end(_: dict[str, int], serial: int) -> str:
     return f"UNZ+{serial}+1'"
 
 
+# --- KTL -------------------------------------------------------------------------------------------------------------
+
+
+def _ktl_section(_: int, group: list[Paid]) -> str:
+    """Return a batch of its own: the row that ends one has room for 999 999 payments."""
+    rows = [f"02611200530{'':2}{'':9}1{'':67}\n"]
+    rows += [
+        f"3{12345600000785:014d}261120261120{p.number:016d}{_viite(p):0>20}{p.name[:12]:<12}1J{p.minor:010d}0A \n"
+        for p in group
+    ]
+    return "".join(rows) + f"9{len(group):06d}{_sum(group):011d}{0:06d}{0:011d}{'':55}\n"
+
+
+def _nothing(*_: object) -> str:
+    return ""
+
+
+def _viite(payment: Paid) -> str:
+    """Return the reference with the check digit of Finland."""
+    base = payment.reference[:-1]
+    weights = "731" * 5
+    total = sum(int(digit) * int(weight) for digit, weight in zip(reversed(base), weights, strict=False))
+    return f"{base}{-total % 10}"
+
+
+# --- Autogiro --------------------------------------------------------------------------------------------------------
+
+
+def _autogiro_head(_: dict[str, int]) -> str:
+    return f"{'01AUTOGIRO':<24}20261120053000000000{'BET. SPEC & STOPP TK':<20}{1234:06d}{9912346:010d}\n"
+
+
+def _autogiro_section(serial: int, group: list[Paid]) -> str:
+    head = f"15{58410000010098:035d}20261120{serial % 100_000:05d}{_sum(group):018d}{'':3}{len(group):08d} \n"
+    return head + "".join(
+        f"82202611200{'':4}{p.number:016d}{p.minor:012d}{9912346:010d}{p.reference:<16}{'':10}0\n" for p in group
+    )
+
+
+def _autogiro_end(facts: dict[str, int], serial: int) -> str:
+    return f"09202611209900{serial:06d}{facts['count']:012d}{0:06d}{0:012d}{0:06d}{0:012d}{'':12}\n"
+
+
+# --- Total IN --------------------------------------------------------------------------------------------------------
+
+
+def _total_in_head(_: dict[str, int]) -> str:
+    return f"{'00TOTALIN':<14}2026112005300000000001TL1{'':41}\n"
+
+
+def _total_in_section(serial: int, group: list[Paid]) -> str:
+    lines = [f"10{'1234567':<36}SEK20261120{'':31}\n"]
+    for p in group:
+        lines.append(f"20{p.reference:<35}{p.minor:015d}{p.number:017d}{p.number:08d}{'':3}\n")
+        lines.append(f"50{p.name:<78}\n51{p.street:<78}\n52{p.postcode:<9}{p.town:<69}\n")
+    lines.append(f"90{len(group):05d}{_sum(group):015d}{serial:015d}{'':43}\n")
+    return "".join(lines)
+
+
+def _total_in_end(facts: dict[str, int], serial: int) -> str:
+    return f"99{4 * facts['count'] + 2 * serial + 2:015d}{'':63}\n"
+
+
 Form = tuple[
     Callable[[dict[str, int]], str], Callable[[int, list[Paid]], str], Callable[[dict[str, int], int], str]
 ]  # fmt: skip
@@ -188,4 +251,7 @@ FORMATS: dict[str, Form] = {
     "bgmax": (_bgmax_head, _bgmax_section, _bgmax_end),
     "camt.054": (_camt_head, _camt_section, _camt_end),
     "cremul": (_cremul_head, _cremul_section, _cremul_end),
+    "ktl": (_nothing, _ktl_section, _nothing),
+    "autogiro": (_autogiro_head, _autogiro_section, _autogiro_end),
+    "total_in": (_total_in_head, _total_in_section, _total_in_end),
 }

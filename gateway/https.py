@@ -48,6 +48,9 @@ class Journal(Protocol):
             CallOpen: it was begun before and never answered.
         """
 
+    def known(self, key: str) -> Answer | None:
+        """Return the noted answer of a call."""
+
     def answered(self, key: str, request: Request, answer: Answer) -> None:
         """Note the answer of a call."""
 
@@ -116,6 +119,10 @@ class HttpsCalls:
             raise DeliveryError(_told(request, answer))
         return answer
 
+    def known(self, key: str) -> Answer | None:
+        """Return the noted answer of a call (`Calls.known`)."""
+        return self._journal.known(key) if self._journal else None
+
     def once(self, key: str, request: Request, found: Found | None = None) -> Answer:
         """Make a call that changes something, once (`Calls.once`)."""
         if self._journal is None:
@@ -154,6 +161,9 @@ class HttpsCalls:
         answer = found()
         if answer is not None:
             self._journal.answered(key, request, answer)
+        else:  # it begins anew: a search after it must wait as long as after the first
+            self._journal.undone(key)
+            self._journal.begin(key, request)
         return answer
 
     def _made(self, request: Request) -> Answer:

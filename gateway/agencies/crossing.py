@@ -73,6 +73,11 @@ class GatedCalls:
         with self._gate.passed():
             return self._calls.ask(checked(Request, request))
 
+    def known(self, key: str) -> Answer | None:
+        """Return the noted answer of a call."""
+        with self._gate.passed():
+            return self._calls.known(checked(str, key))
+
     def once(self, key: str, request: Request, found: Found | None = None) -> Answer:
         """Make a call that changes something, once. *found* is the plugin's code and runs on its side of the gate."""
         try:

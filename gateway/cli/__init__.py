@@ -44,6 +44,7 @@ _COMMANDS = {
     "replay": "files:replay",
     "bank-file": "files:bank_file",
     "payments": "payments:payments",
+    "envelopes": "envelopes:envelopes",
     "progress": "files:progress",
     "transfer": "evening:transfer",
     "watch": "evening:watch",

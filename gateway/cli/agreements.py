@@ -64,7 +64,8 @@ def list_agreements(*, as_json: bool) -> None:
     "--transport",
     type=_Json(),
     required=True,
-    help='{"kind": "folder", "root": …}, {"kind": "sftp", …}, or {"kind": "pull"}: the agency fetches; @FILE reads a file.',
+    help='{"kind": "folder", "root": …}, {"kind": "sftp", …}, {"kind": "https", …} or {"kind": "pull"} (the agency fetches); '
+    "@FILE reads a file; see docs/operating.md.",
 )
 @click.option("--settings", type=_Json(), default="{}", help="The plugin's own settings; @FILE reads a file.")
 @click.option("--environment", default="sandbox", show_default=True, type=click.Choice(["sandbox", "production"]))

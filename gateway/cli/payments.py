@@ -137,8 +137,8 @@ def _each(payment_ids: tuple[int, ...], lang: str, do: Callable[[House, int, str
 
 
 _SHOWN = ("id", "state", "label", "amount_minor", "currency", "direction", "is_reversal", "status", "booking_date",
-          "value_date", "payer_name", "payer_account", "account", "reference", "case_number", "claim_ref",
-          "invoice_number", "bank_reference", "text", "charges_minor", "match_rule", "difference", "posted_by",
+          "value_date", "payer_name", "payer_address", "payer_account", "account", "reference", "case_number",
+          "claim_ref", "invoice_number", "bank_reference", "text", "charges_minor", "match_rule", "difference", "posted_by",
           "twin_id", "file_id", "position")  # fmt: skip
 
 
@@ -189,7 +189,9 @@ def _amounts(facts: dict[str, Any]) -> dict[str, Any]:
 
 def _lines(facts: dict[str, Any]) -> list[str]:
     lines = [
-        f"{name}: {value}" for name, value in facts.items() if value not in ("", None, [], 0) and name not in _LISTS
+        f"{name}: {str(value).replace(chr(10), ', ')}"  # an address has lines of its own
+        for name, value in facts.items()
+        if value not in ("", None, [], 0) and name not in _LISTS
     ]
     lines += [f"seen: {one['seen']!r} ({one['part']} {one['place']}) is the {one['field']} of {one['document']}" for one in facts["seen"]]  # fmt: skip
     return lines + [f"part: {one['number']} ({one['kind']}) {one['amount']}" for one in facts["parts"]]

@@ -47,6 +47,9 @@ class Calls(Protocol):
     def ask(self, request: Request) -> Answer:
         """Make a call that changes nothing. Any status below 500 but 401 and 429 comes back as an answer."""
 
+    def known(self, key: str) -> Answer | None:
+        """Return the answer noted for a call that was made by `once`; None while there is none. Nothing is asked."""
+
     def once(self, key: str, request: Request, found: Found | None = None) -> Answer:
         """Make a call that changes something, once in the life of the envelope; later the same answer comes from the note.
 

@@ -65,7 +65,8 @@ class LayoutProfile:
     *nets_at_handover*: it tells of a claim what is open when it is handed over. Items linked by then are in that amount
     without a place of their own; only charges stand beside it, and later items still need a place.
     *markets* and *currencies* are those of the agency that this layout is for, all of them where it names none; *settings*
-    those an agreement must have for it. The host refuses an agreement that does not fit.
+    those an agreement must have for it. The host refuses an agreement that does not fit. *needs_documents*: claims and credit
+    notes come with the document that the creditor's accounting system issued, where it was taken as a file.
     *standard_webhooks*: pushes under it are Standard Webhooks, also where the plugin checks those of another layout itself.
     """
 
@@ -85,6 +86,7 @@ class LayoutProfile:
     markets: frozenset[str] = frozenset()
     currencies: frozenset[str] = frozenset()
     settings: frozenset[str] = frozenset()
+    needs_documents: bool = False
     nets_at_handover: bool = False
     standard_webhooks: bool = False
 
@@ -244,6 +246,7 @@ class LinkedItem(NamedTuple):
     text: str = ""
     charge_kind: str = ""
     unlinks_item_id: str = ""
+    document: bytes = b""
 
 
 class Claim(NamedTuple):
@@ -269,6 +272,7 @@ class Claim(NamedTuple):
     items: tuple[LinkedItem, ...] = ()
     reminder_date: date | None = None
     instructions: tuple[Instruction, ...] = ()
+    document: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,11 +191,7 @@ MONEY = pattern(PaymentRecord, *MONEY_FIELDS)
 PAYER = (PayerName, PayerAddress, PayerCity, PayerNumber)
 """The records that may follow a payment, once each."""
 
-NAMES = pattern(
-    PayerName, narrowed={"more_name": "(?:(?! *\n).{0,35}+)?+"}, spans=[("names", "name", "more_name")]
-)
-"""Of most payers only *name* is filled: *names* ends with it then."""
-
+NAMES = pattern(PayerName, spans=[("names", "name", "more_name")])
 NUMBER = pattern(PayerNumber, "organisation_number")
 
 

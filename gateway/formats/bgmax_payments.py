@@ -217,8 +217,9 @@ def _serials(column: Sequence[str]) -> Sequence[str]:
 
 def _names(column: Sequence[str]) -> Iterable[str]:
     """Return name and extra name, each of 35 columns, as one text."""
-    if max(map(len, column)) <= NAME_WIDTH:
-        return map(str.strip, column)
+    names = list(map(str.rstrip, column))
+    if max(map(len, names)) <= NAME_WIDTH:
+        return map(str.lstrip, names)
     return [f"{text[:NAME_WIDTH].strip()} {text[NAME_WIDTH:].strip()}".strip() for text in column]
 
 

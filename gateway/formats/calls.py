@@ -15,12 +15,16 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from gateway.domain.calls import Answer
 from gateway.domain.exchange import InboundFile, ObjectReceipt, Receipt, Totals
-from gateway.errors import DecodeError, DeliveryInDoubt, EncodeError
+from gateway.errors import DecodeError, DeliveryError, DeliveryInDoubt, EncodeError
 
 CALLS, ANSWERS = "kravport-calls-1", "kravport-answers-1"
 MEDIA_TYPE = "application/x-ndjson"
 LINE_BYTES_MAX = 16 << 20
 """An answer of the largest size, in base64, with what stands around it."""
+FAILURES_MAX = 3
+"""So many calls in a row that fail mean that the agency is not there."""
+PAUSE_SECONDS = 60
+"""An agency that asks for a longer pause gets it at once."""
 _DEPTH_MAX = 20
 _DIGITS_MAX = 30
 _SHOWN_BYTES = 100
@@ -132,23 +136,32 @@ def totals_of(stream: BinaryIO) -> Totals:
 
 
 def each_once(stream: BinaryIO, hand_over: Callable[[Planned], object]) -> None:
-    """Hand over the calls of a file one by one; doubt about one of them keeps none of the others back.
+    """Hand over the calls of a file one by one; one that fails keeps none of the others back, until several do in a row.
 
     Args:
         stream: the sealed file.
         hand_over: makes a planned call by ``Calls.once``.
 
     Raises:
-        DeliveryInDoubt: the first doubt, after the last call.
+        DeliveryError: the first failure. It comes before any doubt, because the next delivery looks into that as well.
+        DeliveryInDoubt: the first doubt, where nothing else is left to do.
     """
+    failure: DeliveryError | None = None
     doubt: DeliveryInDoubt | None = None
+    in_a_row = 0
     for planned in CallFile(stream):
         try:
             hand_over(planned)
         except DeliveryInDoubt as error:
             doubt = doubt or error
-    if doubt:
-        raise doubt
+        except DeliveryError as error:
+            failure, in_a_row = failure or error, in_a_row + 1
+            if in_a_row == FAILURES_MAX or error.retry_after > PAUSE_SECONDS:
+                raise
+            continue
+        in_a_row = 0
+    if outcome := failure or doubt:
+        raise outcome
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------

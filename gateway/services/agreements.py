@@ -259,8 +259,6 @@ def _check_values(house: House, values: Mapping[str, Any]) -> None:
         names = ", ".join(layout.name for layout in profile.layouts) or "none"
         raise DataError(f"{profile.name} has no layout profile {values['profile']!r}; there are {names}")
     _check_layout(layout, values)
-    if values["transport"] and is_pull(values["transport"]) is not (layout.name == pull.PROFILE):
-        raise DataError(f'layout {pull.PROFILE} and transport {{"kind": "{PULL}"}} go together, and with no other')
     if Service(values["service"]) not in profile.services:
         raise DataError(f"{profile.name} does not offer {values['service']}")
     if values["currency"] not in profile.currencies:
@@ -288,6 +286,8 @@ def _check_layout(layout: LayoutProfile, values: Mapping[str, Any]) -> None:
             raise DataError(f"{layout.name} is for {what} {', '.join(sorted(known))}, not {values[what]}")
     if missing := [name for name in sorted(layout.settings) if values["settings"].get(name, "") == ""]:
         raise DataError(f"{layout.name} needs the setting {', '.join(missing)}")
+    if values["transport"] and is_pull(values["transport"]) is not (layout.name == pull.PROFILE):
+        raise DataError(f'layout {pull.PROFILE} and transport {{"kind": "{PULL}"}} go together, and with no other')
 
 
 def _check_complete(house: House, connection: Connection, row: Any) -> None:

@@ -27,11 +27,11 @@ _PRIVATE_CHARACTERS_MIN = 4
 
 
 class EnvelopeJournal:
-    """What is known of the calls of one envelope (`gateway.https.Journal`); *answers* counts those that came now."""
+    """What is known of the calls of one envelope (`gateway.https.Journal`); *begun* and *answers* count what happened now."""
 
     def __init__(self, house: House, envelope_id: int) -> None:
         self._house, self._envelope_id = house, envelope_id
-        self.answers = 0
+        self.begun = self.answers = 0
 
     def begin(self, key: str, request: Request) -> Answer | None:
         """Note that a call is about to be made; return its answer where it was made before.
@@ -43,10 +43,17 @@ class EnvelopeJournal:
             row = connection.execute(select(*_CALL.columns).where(*self._of(key))).one_or_none()
             if row is None:
                 connection.execute(insert(_CALL).values(**self._note(key, request)))
+                self.begun += 1
                 return None
         if row.state == "begun":
             raise CallOpen
         return Answer(row.status, row.answer)
+
+    def known(self, key: str) -> Answer | None:
+        """Return the noted answer of a call."""
+        with self._house.database.read() as connection:
+            row = connection.execute(select(*_CALL.columns).where(*self._of(key))).one_or_none()
+        return None if row is None or row.state == "begun" else Answer(row.status, row.answer)
 
     def answered(self, key: str, request: Request, answer: Answer) -> None:
         """Note the answer of a call."""
@@ -88,6 +95,10 @@ class Repeated:
 
     def begin(self, key: str, request: Request) -> Answer | None:  # noqa: ARG002  # the protocol's
         """Let the call be made."""
+        return None
+
+    def known(self, key: str) -> Answer | None:  # noqa: ARG002  # the protocol's
+        """Nothing is noted."""
         return None
 
     def answered(self, key: str, request: Request, answer: Answer) -> None:

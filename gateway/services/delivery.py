@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, select, update
@@ -30,11 +30,11 @@ from gateway.services import called
 from gateway.services.agreements import secrets_of
 from gateway.services.cards import agreement_of, layout_of
 from gateway.services.confirmations import may_leave_sandbox
+from gateway.services.followers import WAITS, free_followers
 from gateway.services.house import House
 from gateway.transports import open_transport
 
 _UNSENT = ("sealed", "in_doubt")
-_WAITS = "waits for "
 
 
 def deliver(house: House, envelope_id: int) -> None:
@@ -86,6 +86,10 @@ def _handed_over(house: House, row: Any, agreement: Agreement, agreement_row: An
     try:
         with open_blob(house.database, row.blob_id) as content:
             name = agency.deliver(envelope, agreement, NoMailbox(), content, row.size, calls)
+    except DeliveryInDoubt as error:
+        if row.state == "in_doubt" and journal.begun:  # a new doubt of this round: what is looked for can be found next time
+            raise DeliveryError(str(error)) from error
+        raise
     except DeliveryError as error:
         if journal.answers:  # it got somewhere: an agency that asks for pauses must not use up the attempts
             raise Busy(str(error), retry_after=error.retry_after) from error
@@ -195,7 +199,7 @@ def _wait_for_earlier(connection: Connection, row: Any) -> None:
     )
     name = connection.execute(earlier.order_by(e.id).limit(1)).scalar_one_or_none()
     if name is not None:
-        raise DeliveryError(f"{_WAITS}{name}")
+        raise DeliveryError(f"{WAITS}{name}")
 
 
 def _refuse_unconfirmed(house: House, agreement: Agreement) -> None:
@@ -263,12 +267,6 @@ def _mark_claims(connection: Connection, agreement_id: int, envelope_id: int) ->
             .values(state="delivered")
             .execution_options(synchronize_session=False)
         )
-
-
-def free_followers(connection: Connection, agreement_id: int, now: datetime) -> int:
-    """Make the files due that waited for an earlier one, which arrived: not hours later, when their own wait is over."""
-    sealed = select(EnvelopeRow.id).where(EnvelopeRow.agreement_id == agreement_id, EnvelopeRow.state == "sealed")
-    return outbox.hasten(connection, "deliver", sealed, now, error=_WAITS)
 
 
 def _receipt_hours(connection: Connection, row: Any) -> int:

@@ -145,6 +145,7 @@ def _staged_row(row_id: int, file_id: int, market: str, p: Payment) -> tuple[Any
         "value_date": p.value_date,
         "payer_name": p.payer_name,
         "payer_account": p.payer_account,
+        "payer_address": p.payer_address,
         "account": p.account,
         "bank_reference": p.bank_reference,
         "text": p.text,

@@ -18,7 +18,7 @@ from gateway.domain.exchange import Agreement, Finding, ObjectReceipt, Receipt, 
 from gateway.errors import FileQuarantined, NotFound, Refused
 from gateway.services import instructions
 from gateway.services.cards import agreement_of, finding_json
-from gateway.services.delivery import free_followers
+from gateway.services.followers import free_followers
 from gateway.services.house import House
 
 _T = table_of(TransferItem)

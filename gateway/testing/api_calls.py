@@ -27,6 +27,10 @@ class SandboxCalls:
         assert request.method == "GET", "a call that changes something is made once"
         return self._made(request)
 
+    def known(self, key: str) -> Answer | None:
+        """Return the noted answer of a call."""
+        return self.noted.get(key)
+
     def once(self, key: str, request: Request, found: Found | None = None) -> Answer:  # noqa: ARG002  # nothing is lost here
         """Make a call that changes something; later its answer comes from the note."""
         if key not in self.noted:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import chain
-from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from gateway.domain.exchange import (
     AgencyProfile,
@@ -26,18 +25,25 @@ from gateway.domain.exchange import (
     Totals,
 )
 from gateway.domain.transport import Transport
-from gateway.errors import DeliveryError, EncodeError
+from gateway.errors import EncodeError
 from gateway.hookspecs import AgencyHooks, hookimpl
 from plugins.factoring.factonor import FactoNor
 from plugins.factoring.fall import Fall
-from plugins.factoring.family import MEMORY, Family
+from plugins.factoring.family import Family
 from plugins.factoring.k9409 import CUSTOMERS, INVOICES, K9409
+from plugins.factoring.peppol import Peppol
 from plugins.factoring.settings import SCHEMA
 from plugins.factoring.svea import Svea
 
 __all__ = ["CUSTOMERS", "INVOICES", "Factoring", "plugin"]
 
-_FAMILIES: tuple[Family, ...] = (K9409(), *map(Fall, ("nordea", "op", "danske", "aktia")), FactoNor(), Svea())
+_FAMILIES: tuple[Family, ...] = (
+    K9409(),
+    *map(Fall, ("nordea", "op", "danske", "aktia")),
+    Peppol(),
+    FactoNor(),
+    Svea(),
+)
 _BY_NAME = {family.layout.name: family for family in _FAMILIES}
 
 _PROFILE = AgencyProfile(
@@ -53,7 +59,8 @@ _PROFILE = AgencyProfile(
     limits=(
         "Payments have no record: a customer who pays you directly must be told to the factor by hand.",
         "No receipt and no settlement file is known; money comes by the bank's own files.",
-        "The files carry neither invoice text nor account: the assignment notice stands on the invoice itself.",
+        "The files carry neither invoice text nor account: the assignment notice stands on the invoice itself. Only a document of "
+        "peppol-factored has both.",
         *(f"{family.layout.name}: {limit}" for family in _FAMILIES for limit in family.limits),
     ),
 )
@@ -62,7 +69,7 @@ _PROFILE = AgencyProfile(
 class Factoring(AgencyHooks):
     """The hooks; all pure but `deliver`. Each is answered by the family of the agreement's layout."""
 
-    api_version = "1.0"
+    api_version = "1.1"
 
     @hookimpl
     def agency_profile(self) -> AgencyProfile:
@@ -107,13 +114,10 @@ class Factoring(AgencyHooks):
 
     @hookimpl
     def deliver(  # type: ignore[override]  # a hook names only the arguments it uses
-        self, envelope: Envelope, transport: Transport, content: BinaryIO, size: int
+        self, envelope: Envelope, transport: Transport, content: BinaryIO, size: int, agreement: Agreement
     ) -> str:
-        """Upload, unless an earlier file of that name still lies there: the usual names carry no number."""
-        with SpooledTemporaryFile(max_size=MEMORY) as earlier:
-            if transport.read_back(envelope.filename, cast("BinaryIO", earlier)):
-                raise DeliveryError(f"{envelope.filename} of an earlier run has not been fetched yet")
-        return transport.put(envelope.filename, content, size)
+        """Upload, unless an earlier file of that name still lies there; documents go one by one."""
+        return _family(agreement).deliver(envelope, transport, content, size)
 
 
 plugin = Factoring()

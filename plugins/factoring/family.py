@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
 
 from gateway.domain.exchange import (
     Agreement,
@@ -18,7 +19,8 @@ from gateway.domain.exchange import (
     Sink,
     Totals,
 )
-from gateway.errors import EncodeError
+from gateway.domain.transport import Transport
+from gateway.errors import DeliveryError, EncodeError
 
 MEMORY = 1 << 20
 """Bytes of a second file kept in memory while the first is written; the rest goes to a temporary file."""
@@ -58,6 +60,13 @@ class Family(ABC):
     @abstractmethod
     def verify(self, envelope: Envelope, agreement: Agreement, source: BinaryIO) -> Totals:
         """Return the totals of the finished file, read strictly."""
+
+    def deliver(self, envelope: Envelope, transport: Transport, content: BinaryIO, size: int) -> str:
+        """Upload, unless the last file of that name still lies there: the usual names carry no number."""
+        with SpooledTemporaryFile(max_size=MEMORY) as earlier:
+            if transport.read_back(envelope.filename, cast("BinaryIO", earlier)):
+                raise DeliveryError(f"{envelope.filename} of an earlier run has not been fetched yet")
+        return transport.put(envelope.filename, content, size)
 
 
 def require_number(assignment: FactoringAssignment) -> str:

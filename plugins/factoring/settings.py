@@ -17,7 +17,7 @@ SCHEMA = {
     "properties": {
         "kid_scheme": {
             "enum": sorted(SCHEMES),
-            "title": "SG Finans: KID scheme",
+            "title": "SG Finans, Peppol: KID scheme",
             "description": "The scheme that the factor prescribes for the KID on the invoice. FactoNor has one of its own.",
         },
         "org_number_fill": {
@@ -65,6 +65,31 @@ SCHEMA = {
             "default": False,
             "title": "FALL: shorten names and addresses that are too long",
             "description": "Agreed with the financier. Numbers, amounts and references are never shortened.",
+        },
+        "factor_party_id": {
+            "type": "string",
+            "pattern": "^[A-Za-z0-9:-]{1,50}$",
+            "title": "Peppol: the factor's organisation number",
+            "description": "Stands in the document as payee. Name, account and clause are those of the factoring settings.",
+        },
+        "factor_scheme": {
+            "type": "string",
+            "pattern": "^[0-9]{4}$",
+            "default": "0192",
+            "title": "Peppol: scheme of that number",
+            "description": "Norway 0192, Sweden 0007, Denmark 0184, Finland 0212.",
+        },
+        "type_code": {
+            "enum": ["conservative", "factored"],
+            "default": "conservative",
+            "title": "Peppol: type of the document",
+            "description": "conservative leaves 380 and 381; factored writes 393 and 396, which some receivers reject.",
+        },
+        "drop_signature": {
+            "type": "boolean",
+            "default": False,
+            "title": "Peppol: take out a digital signature",
+            "description": "A marked document no longer fits its signature. Otherwise a signed document is held.",
         },
     },
 }

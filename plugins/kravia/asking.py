@@ -14,6 +14,7 @@ from plugins.kravia.answers import Names, ident, moment, order, rows, texts
 TOP = 20
 """Invoices per page: the figure of the guide's example; whether more are given is unknown."""
 _OVERLAP_ROWS = 5
+_TRIES = 3
 _SKIP_MAX = 1_000_000
 _TEXT_BYTES = 500
 _SECOND = timedelta(seconds=1)
@@ -104,13 +105,24 @@ def details(calls: Calls, invoice_id: str) -> Any:
 
 def asked(calls: Calls, path: str, *query: tuple[str, str]) -> Any:
     """Return the answer to a question, read as JSON; raises ``DeliveryError`` for a refusal or anything else."""
-    answer = calls.ask(Request("GET", path, query))
+    answer = _patiently(calls, Request("GET", path, query))
     if not answer.is_accepted:
         unexpected(path, told(answer))
     try:
         return decoded(answer.body)
     except DecodeError as error:
         raise Unreadable(f"GET {path}: {error}") from error
+
+
+def _patiently(calls: Calls, request: Request) -> Answer:
+    """Ask again at once where the line broke: one lost answer of a hundred would else end the whole look."""
+    for _ in range(_TRIES - 1):
+        try:
+            return calls.ask(request)
+        except DeliveryError as error:
+            if error.retry_after:
+                raise
+    return calls.ask(request)
 
 
 def told(answer: Answer) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import io
+from dataclasses import replace
 from html import unescape
 
 import pytest
 
-from gateway.services import inbound
+from gateway.testing.bgmax_files import BgPayment, BgSection, bgmax_file
 from gateway.testing.camt_files import CamtEntry, CamtPayment, CamtShape, camt_file
 from tests.admin.reading import send
 from tests.rules.world import World
+from tests.services.payment_worlds import took
 
 NUMBER = "700001"
 OTHER = "700002"
@@ -26,11 +27,7 @@ def seen(worked):
 
 
 def told(world: World, *payments: CamtPayment, message: str = "camt.054"):
-    before = {row.id for row in world.payments()}
-    data = io.BytesIO(camt_file([CamtEntry(payments)], CamtShape(message=message)))
-    stored = inbound.store_own(world.house, world.creditor_id, "api", "file", data)
-    inbound.process(world.house, stored.inbound_file_id)
-    (row,) = [row for row in world.payments() if row.id not in before]
+    (row,) = took(world, camt_file([CamtEntry(payments)], CamtShape(message=message)))
     return row
 
 
@@ -52,6 +49,18 @@ def test_a_suggestion_says_what_was_seen_and_where_and_can_be_taken_back(seen):
     (after,) = world.payments(id=row.id)
     assert (after.suggested_entry_id, after.evidence) == (None, None)
     assert "Sett:" not in page(client, row)
+
+
+def test_the_payers_address_is_kept_and_shown_as_the_file_tells_it(seen):
+    world, client = seen
+    paid = BgPayment(100_000, name="Kari Eksempel", address=("Storgata 1", "0155", "OSLO", "NO"))
+    section = BgSection((paid, replace(paid, serial="000000000002", address=None)), currency="NOK")
+    row, bare = took(world, bgmax_file([section]))
+    assert row.payer_address.split("\n")[:2] == ["Storgata 1", "0155 OSLO"]
+    assert "Betalerens adresse" in page(client, row)
+    assert "Storgata 1, 0155 OSLO" in page(client, row)
+    assert bare.payer_address == ""
+    assert "Betalerens adresse" not in page(client, bare)
 
 
 @pytest.mark.rule("R-LK-10")

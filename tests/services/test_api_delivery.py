@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+from contextlib import nullcontext
 
 import pytest
 import requests
 import responses
+from click.testing import CliRunner
 from flask import Flask
 
 from gateway import https
 from gateway.agencies import Agencies
+from gateway.cli import envelopes
 from gateway.db.tables import AgencyCall, Claim, Envelope, InboundFile, Task
 from gateway.domain.calls import Request
 from gateway.errors import DataError, DeliveryError, PluginError
@@ -143,6 +147,22 @@ def test_a_call_that_cannot_be_looked_for_waits_for_a_person_and_the_others_go(w
     work(world, seconds=5)
     assert (state(world), far.posts) == ("accepted", 3)
     assert [claim.case_number for claim in world.rows(Claim)] == ["", "101", "102"]
+
+
+def test_the_command_line_shows_the_calls_and_settles_the_one_in_doubt(world, far, plugin, monkeypatch):
+    plugin.is_blind, far.moods = True, ["", "lost"]
+    evening(world)
+    monkeypatch.setattr(envelopes, "opened_house", lambda: nullcontext(world.house))
+    run = CliRunner().invoke
+    [listed] = map(json.loads, run(envelopes.envelopes, ["list", "--json"]).output.splitlines())
+    assert listed["state"] == "in_doubt"
+    number = str(listed["id"])
+    shown = [json.loads(line) for line in run(envelopes.envelopes, ["calls", number, "--json"]).output.splitlines()]
+    assert [row["state"] for row in shown] == ["answered", "begun", "answered"]
+    assert "01018012345" not in str(shown)
+    assert run(envelopes.envelopes, ["clarify", number, "--not-arrived"]).output == f"envelope {number} goes again\n"
+    work(world, seconds=5)
+    assert (state(world), sorted(far.cases)) == ("accepted", ["1001", "1002", "1003"])
 
 
 def test_a_call_that_a_person_says_did_not_arrive_is_made(world, far, plugin):

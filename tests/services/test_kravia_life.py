@@ -92,7 +92,7 @@ def test_from_the_evening_to_the_settlement(kravia):
     sandbox.pay(claim, 100_000 + 4_500, date(2026, 11, 25), interest_minor=4_500)
     sandbox.set_status(claim, "Paid")
     settlement = sandbox.write_payments(world.clock())
-    until(world, lambda: world.payments(), "the payment")
+    until(world, world.payments, "the payment")
     (payment,) = world.payments()
     assert (payment.amount_minor, payment.principal_minor, payment.match_rule) == (104_500, 100_000, "case_number")
     assert (payment.state, sandbox.booked()) == ("proposed", {settlement: ""})
@@ -114,7 +114,7 @@ def test_from_the_evening_to_the_settlement(kravia):
 def test_whatever_the_line_does_each_claim_is_registered_once(kravia, seed):
     world, sandbox = kravia
     sandbox.misbehave(WAYS, seed, world.clock.advance)
-    for number in range(1001, 1013):
+    for number in range(1001, 1009):
         world.invoice(str(number), number, **LATE)
     world.payment("p1", 100)
     world.link("1001", "p1")
@@ -126,10 +126,10 @@ def test_whatever_the_line_does_each_claim_is_registered_once(kravia, seed):
     until(world, lambda: all(row.receipt_at for row in world.rows(Envelope)), "the later receipts")
     sandbox.pay_some(date(2026, 11, 25), seed)
     sandbox.write_payments(world.clock())
-    until(world, lambda: world.payments(), "the payments")
+    until(world, world.payments, "the payments")
     world.post()
     until(world, lambda: all(sandbox.booked().values()), "the acknowledgement")
     assert set(sandbox.creations().values()) == {1}
-    assert len(sandbox.creations()) == 14
+    assert len(sandbox.creations()) == 10
     assert agree(world, sandbox)
     assert sum(sandbox.trouble.happened.values()) > 8

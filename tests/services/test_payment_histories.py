@@ -16,8 +16,8 @@ from gateway.services import placing
 from gateway.testing.camt_files import CamtEntry, CamtPayment, CamtShape, camt_file
 from gateway.testing.payment_files import OcrPayment, ocr_file
 from tests.rules.world import ACTOR, World
+from tests.services.payment_worlds import took
 from tests.services.test_payment_identity import FILES, PROFILE
-from tests.services.test_payment_matching import took
 
 FORMATS = sorted(set(FILES) - {"autogiro rejected"})
 _numbers = count(1)

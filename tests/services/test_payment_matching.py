@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import io
-
 import pytest
 
-from gateway.db.bulk import table_of
-from gateway.db.tables import PaymentPart
 from gateway.domain.identifiers import KidCheck as Check
 from gateway.domain.identifiers import make_kid, make_ocr, make_rf, make_viitenumero
 from gateway.errors import DataError, NotFound, Refused
-from gateway.services import agreements, creditors, inbound, placing
+from gateway.services import agreements, creditors, placing
 from gateway.testing.bgmax_files import BgPayment, BgSection, bgmax_file
-from gateway.testing.camt_files import CamtEntry, CamtPayment, CamtShape, camt_file
+from gateway.testing.camt_files import CamtEntry, CamtPayment, camt_file
 from gateway.testing.cremul_files import CremulDocument, CremulLine, CremulPayment, cremul_file
 from gateway.testing.ktl_files import KtlPayment, ktl_file
 from gateway.testing.payment_files import OcrPayment, ocr_file
 from tests.rules.world import ACTOR, World
+from tests.services.payment_worlds import creditor, documents, parts, told, took
 
-COUNTRIES = {"NO": "NOK", "SE": "SEK", "FI": "EUR", "DK": "DKK"}
 KID = make_kid("100200300", Check.MOD10)
-
-
-def creditor(house, clock, tmp_path, country: str) -> World:
-    """A creditor whose own bank tells of payments; no agency has anything."""
-    world = World(house, clock, tmp_path, "intrum", country=country, currency=COUNTRIES[country]).start_draft()
-    world.customer()
-    return world
 
 
 @pytest.fixture
@@ -45,23 +34,6 @@ def at_agency(house, clock, tmp_path) -> World:
     world.evening()
     world.far.night()
     return world
-
-
-def told(world: World, *payments: CamtPayment) -> list:
-    """Let the creditor's own bank tell of *payments*; return their rows."""
-    data = camt_file(
-        [CamtEntry(payments, bank_reference=str(len(world.payments())))], CamtShape(currency=world.currency)
-    )
-    return took(world, data)
-
-
-def took(world: World, data: bytes) -> list:
-    before = {row.id for row in world.payments()}
-    stored = inbound.store_own(world.house, world.creditor_id, "api", "file", io.BytesIO(data))
-    inbound.process(world.house, stored.inbound_file_id)
-    found = [row for row in world.payments() if row.id not in before]
-    assert found, "the file was not read"
-    return found
 
 
 def place(world: World, row) -> tuple[str | None, str, str]:
@@ -258,15 +230,6 @@ def two(norway) -> World:
     norway.invoice("1001", 1000, payment_reference=KID)
     norway.invoice("1002", 500)
     return norway
-
-
-def parts(world: World, row) -> dict[str, float]:
-    found = world.rows(PaymentPart, table_of(PaymentPart).c.payment_id == row.id)
-    return {world.row_of(part.entry_id).external_id: part.amount_minor / 100 for part in found}
-
-
-def documents(*named: tuple[str, str, float]) -> tuple[tuple[str, str, int], ...]:
-    return tuple((code, number, round(kroner * 100)) for code, number, kroner in named)
 
 
 @pytest.mark.rule("R-LK-10", "R-PM-03")

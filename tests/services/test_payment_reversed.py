@@ -17,33 +17,11 @@ from gateway.services import agreements, links, placing, posting
 from gateway.testing.camt_files import CamtEntry, CamtPayment, camt_file
 from gateway.testing.ktl_files import KtlPayment
 from gateway.testing.payment_files import OcrPayment, ocr_file
-from tests.rules.test_r_pm import at_agency
 from tests.rules.test_r_pm_bank import PAYOUT, VIITE, fjord_with_two, sold, take_ktl
 from tests.rules.world import ACTOR, World
-from tests.services.test_payment_matching import creditor, documents, told, took
+from tests.services.payment_worlds import KID, back, bank, documents, lowell, told, took
 
-__all__ = ["fjord_with_two", "sold"]
-
-KID = "1000000000017"
-
-
-@pytest.fixture
-def bank(house, clock, tmp_path) -> World:
-    """Invoices of 1 000.00 and 500.00 that no agency has; the creditor's own bank tells of payments."""
-    world = creditor(house, clock, tmp_path, "NO")
-    world.invoice("1001", 1000, payment_reference=KID)
-    world.invoice("1002", 500)
-    return world
-
-
-@pytest.fixture
-def lowell(fjord) -> World:
-    """Both invoices are at Lowell."""
-    return at_agency(fjord, ("1001", 1000), ("1002", 500))
-
-
-def back(world: World, payment_id: int) -> None:
-    placing.unmatch(world.house, payment_id, ACTOR)
+__all__ = ["bank", "fjord_with_two", "lowell", "sold"]
 
 
 def to(world: World, payment_id: int, invoice: str) -> None:

@@ -11,30 +11,10 @@ from gateway.errors import Refused
 from gateway.services import links, placing, posting
 from gateway.testing.camt_files import CamtEntry, CamtPayment, camt_file
 from gateway.testing.payment_files import OcrPayment, ocr_file
-from tests.rules.test_r_pm import at_agency
 from tests.rules.world import ACTOR, World
-from tests.services.test_payment_matching import creditor, documents, parts, told, took
+from tests.services.payment_worlds import KID, back, bank, documents, lowell, parts, told, took
 
-KID = "1000000000017"
-
-
-@pytest.fixture
-def bank(house, clock, tmp_path) -> World:
-    """Invoices of 1 000.00 and 500.00 that no agency has; the creditor's own bank tells of payments."""
-    world = creditor(house, clock, tmp_path, "NO")
-    world.invoice("1001", 1000, payment_reference=KID)
-    world.invoice("1002", 500)
-    return world
-
-
-@pytest.fixture
-def lowell(fjord) -> World:
-    """Both invoices are at Lowell."""
-    return at_agency(fjord, ("1001", 1000), ("1002", 500))
-
-
-def back(world: World, payment_id: int) -> None:
-    placing.unmatch(world.house, payment_id, ACTOR)
+__all__ = ["bank", "lowell"]
 
 
 def books(world: World) -> list[tuple[str, int, str]]:

@@ -454,7 +454,7 @@ class TestDocument:
         described = {(m.upper(), path) for path, methods in openapi_document()["paths"].items() for m in methods}
 
         assert routes == described
-        assert len(routes) == 2 * len(RESOURCES) + 5
+        assert len(routes) == 2 * len(RESOURCES) + 10
 
     def test_every_problem_is_described(self):
         operation = openapi_document()["paths"][f"{PREFIX}/ledger"]["post"]

@@ -121,6 +121,7 @@ class _PaymentColumns:
     value_date: Mapped[date | None]
     payer_name: Mapped[str]
     payer_account: Mapped[str]
+    payer_address: Mapped[str] = mapped_column(default="")
     account: Mapped[str]
     bank_reference: Mapped[str]
     text: Mapped[str]

@@ -99,12 +99,16 @@ class _Evening:
     def _made(self, key: str, where: str, body: Mapping[str, Any], own_key: str) -> Thing | None:
         """Return the object that bears our name: the one that is there, else a new one; None when it is refused.
 
-        The call is noted in either case, so that one which was in doubt has its answer once the object is found.
+        The call is noted in either case, so that one which was in doubt has its answer once the object is found. It was
+        looked for a moment ago: that look answers the doubt, too.
         """
+        noted = self._calls.known(key)
+        if noted and noted.status:  # 0: a person said that it arrived, and not what it made
+            return _told(noted) if noted.is_accepted else None
         name = body["metadata"][own_key]
         known = self._named(where, own_key, name)
         request = Request("GET", f"{where}/{known.id()}", headers=self._headers) if known else self._post(where, body)
-        answer = self._calls.once(key, request, lambda: _as_answer(self._named(where, own_key, name)))
+        answer = self._calls.once(key, request, lambda: _as_answer(known))
         return (known or _told(answer)) if answer.is_accepted else None
 
     def _named(self, where: str, own_key: str, name: str) -> Thing | None:
