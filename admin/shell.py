@@ -17,6 +17,7 @@ from admin.access import Person, may, may_open, person
 from admin.language import language
 from admin.texts import LANGUAGES, counted, text
 from gateway.domain import reasons
+from gateway.formats.view.model import place_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ def context() -> dict[str, Any]:
         "hour": lambda value, of=zone: present.time_of_day(value, of),
         "size": lambda octets: present.size(octets, spoken),
         "reason": sentence,
+        "place_told": lambda place: place_told(place, spoken),
         "reason_do": lambda code, values=None: reasons.remedy(code, spoken, shown_values(values or {})),
         "icon": icon,
         "may": may,

@@ -7,7 +7,7 @@ promises and overrides differ. Hooks are pure: clock, sequence numbers and ids a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import BinaryIO, ClassVar
 
@@ -176,6 +176,6 @@ class AgencyHooks:
         raise NotImplementedError
 
     @hookspec(firstresult=True)
-    def import_case_status(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> Iterator[CaseStatus]:
-        """Yield what the agency says about its cases."""
+    def import_case_status(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> Iterable[CaseStatus]:
+        """Return what the agency says about its cases; what has *findings* of the file tells them after the last case."""
         raise NotImplementedError

@@ -6,7 +6,7 @@ schema file and what it demands of a customer card; everything else is the profi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -175,7 +175,7 @@ class LedgerServiceAgency(AgencyHooks):
         return self._reader.receipt(file, agreements)
 
     @hookimpl
-    def import_case_status(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> Iterator[CaseStatus]:
+    def import_case_status(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> Iterable[CaseStatus]:
         """Yield what ``cases.nnn`` says."""
         return self._reader.cases(file, agreements)
 

@@ -15,7 +15,16 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar
 import pluggy
 
 from gateway.agencies.calling import Gate, Patience, Raised, Silent, call
-from gateway.agencies.crossing import Counting, Gated, GatedCalls, LookedAt, add_totals, payment_of, several
+from gateway.agencies.crossing import (
+    Counting,
+    Gated,
+    GatedCalls,
+    LookedAt,
+    StatusesLookedAt,
+    add_totals,
+    payment_of,
+    several,
+)
 from gateway.agencies.shapes import WrongType, checked
 from gateway.domain.calls import Calls, Fetched, Page, Webhook
 from gateway.domain.exchange import (
@@ -293,12 +302,12 @@ class Agency:
 
         return self._answer("import_receipt", read, self._long_enough(file.size))
 
-    def import_case_status(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> Iterator[CaseStatus]:
-        """Yield what the agency says about its cases."""
+    def import_case_status(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> StatusesLookedAt:
+        """Return what the agency says about its cases, as a stream."""
         seconds, hook = self._long_enough(file.size), "import_case_status"
         ask = self._caller(hook)
         rows: Any = self._answer(hook, lambda: ask(file=file, agreements=agreements), seconds)
-        yield from self._rows(hook, lambda row: checked(CaseStatus, row), rows, seconds)
+        return StatusesLookedAt(self._rows(hook, lambda row: checked(CaseStatus, row), rows, seconds), rows)
 
     # --- calling -----------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, TypeVar
 from gateway.agencies.calling import Gate
 from gateway.agencies.shapes import WrongType, checked
 from gateway.domain.calls import Answer, Calls, Found, Request
-from gateway.domain.exchange import Claim, Direction, Finding, LinkKind, Payment, Reference, Totals
+from gateway.domain.exchange import CaseStatus, Claim, Direction, Finding, LinkKind, Payment, Reference, Totals
 from gateway.domain.transport import Transport, Waiting
 
 ANSWERS_MAX = 1000
@@ -28,6 +28,18 @@ class LookedAt:
         yield from self._payments
         self.format = checked(str, self._stream.format)
         self.findings = [checked(Finding, finding) for finding in self._stream.findings]
+
+
+class StatusesLookedAt:
+    """What a plugin says about cases, each looked at; *findings*, where its stream has any, are told after the last."""
+
+    def __init__(self, statuses: Iterator[CaseStatus], stream: Any) -> None:
+        self._statuses, self._stream = statuses, stream
+        self.findings = list[Finding]()
+
+    def __iter__(self) -> Iterator[CaseStatus]:
+        yield from self._statuses
+        self.findings = [checked(Finding, finding) for finding in getattr(self._stream, "findings", ())]
 
 
 class Gated:

@@ -22,8 +22,9 @@ from gateway.logs import configure
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object, on the last line.")
 @click.option("--patience", default=45.0, show_default=True, help="Seconds to wait for any one thing.")
 @click.option("--agency", help="Play it with this agency alone, whichever plugin it is; see 'kravport plugins'.")
+@click.option("--layout", default="", help="Under this layout of the agency; by default the one of its demo creditor.")
 @click.option("--state", type=click.Path(path_type=Path), help="Write the business state at the end to this file.")
-def demo(patience: float, agency: str | None, state: Path | None, *, once: bool, as_json: bool) -> int:
+def demo(patience: float, agency: str | None, layout: str, state: Path | None, *, once: bool, as_json: bool) -> int:
     """Live through two evenings with three invented creditors and sandbox agencies.
 
     Everything is real but the agencies and the clock: processes, SFTP, webhooks, files. With KRAVPORT_DATABASE_URL and
@@ -46,6 +47,7 @@ def demo(patience: float, agency: str | None, state: Path | None, *, once: bool,
         state_file=state,
         stays=None if once else stay,
         agency=agency,
+        layout=layout,
     )
     if once:
         _show(result, as_json=as_json)

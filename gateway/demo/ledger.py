@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from typing import Any, cast
 
 from gateway.demo.people import company, organisation_numbers, person
-from gateway.domain.exchange import AgencyProfile, Can, Service
+from gateway.domain.exchange import AgencyProfile, Can, LayoutProfile, Service
 from gateway.domain.identifiers import KidCheck, make_kid, make_ocr
 from gateway.errors import DataError
 
 Record = dict[str, Any]
 _BOOKED = ("2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20")
 _DUE = ("2026-11-30", "2026-12-01", "2026-12-02", "2026-12-03", "2026-12-04")
+_OVERDUE, _REMINDED = timedelta(days=60), timedelta(days=7)
+_COMMON = "EUR"
+"""Currency of a creditor whose agency does not take its own."""
 SECOND_DAY = "2026-11-24"
 LEFT_FOR_TOMORROW = frozenset({"10010", "10018", "10021", "20015", "30002"})
 """Invoices that nobody pays on the first evening, because something else happens to them on the second."""
@@ -25,7 +29,7 @@ LEFT_FOR_TOMORROW = frozenset({"10010", "10018", "10021", "20015", "30002"})
 
 @dataclass(frozen=True, slots=True)
 class DemoCreditor:
-    """One invented creditor with its agreement; *settings* are the agency plugin's."""
+    """One invented creditor with its agreement; *settings* are the agency plugin's, *facts* more that its sandbox needs."""
 
     key: str
     name: str
@@ -42,6 +46,7 @@ class DemoCreditor:
     settings: dict[str, str]
     posts_automatically: bool
     treated_as_factoring: bool = False
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_factored(self) -> bool:
@@ -118,40 +123,69 @@ def creditors() -> tuple[DemoCreditor, ...]:
     )  # fmt: skip
 
 
-def creditors_of(profile: AgencyProfile) -> tuple[DemoCreditor, ...]:
+def creditors_of(profile: AgencyProfile, layout: str = "") -> tuple[DemoCreditor, ...]:
     """Return the one creditor of an evening with this agency alone: its own of the three, else one that takes its place.
+
+    Args:
+        profile: the agency's.
+        layout: name of the layout, if not that of its own creditor or its first.
 
     Raises:
         DataError: the agency cannot be handed anything, or nothing of what the demo's creditors have.
     """
     if Can.EXPORT_INVOICE not in profile.can:
         raise DataError(f"{profile.key} takes no invoices yet. {' '.join(profile.limits[:1])}")
+    chosen = profile.layout(layout or profile.layouts[0].name)
+    if chosen is None:
+        raise DataError(
+            f"{profile.key} has no layout {layout}; it has {', '.join(one.name for one in profile.layouts)}"
+        )
     for creditor in creditors():
-        if creditor.agency_key == profile.key:
+        if creditor.agency_key == profile.key and layout in {"", creditor.profile}:
             return (creditor,)
     for creditor in creditors()[:2]:
-        if creditor.country in profile.markets and creditor.currency in profile.currencies:
-            return (_in_place_of(creditor, profile),)
+        if creditor.country in (chosen.markets or profile.markets):
+            currencies = chosen.currencies or profile.currencies
+            currency = creditor.currency if creditor.currency in currencies else _COMMON
+            if currency in currencies:
+                facts = {"layout": layout} if layout else {}
+                return (replace(_in_place_of(creditor, profile, chosen), currency=currency, facts=facts),)
     raise DataError(f"{profile.key} works in {', '.join(sorted(profile.markets))}; the demo's ledgers are NO and SE")
 
 
-def _in_place_of(creditor: DemoCreditor, profile: AgencyProfile) -> DemoCreditor:
+def _in_place_of(creditor: DemoCreditor, profile: AgencyProfile, layout: LayoutProfile) -> DemoCreditor:
     """Return *creditor* with this agency, with the settings that have a default and those its layout needs.
 
-    One that needs others says so when the agreement is made.
+    One that needs others says so when the agreement is made. An agency that can do more than collect is not asked to.
     """
-    needed = dict.fromkeys(profile.layouts[0].settings, "DEMO-1")
+    needed = dict.fromkeys(layout.settings, "DEMO-1")
     properties = cast("Mapping[str, Mapping[str, Any]]", profile.settings_schema.get("properties", {}))
-    at_once = (Service.LEDGER, Service.REMINDER)  # the ledger of the demo is not due yet: nothing goes to collection
+    at_once = (Service.LEDGER, Service.REMINDER)
     service = next((one for one in at_once if one in profile.services), min(profile.services, key=str))
     return replace(
         creditor,
         agency_key=profile.key,
         service=service.value,
-        profile=profile.layouts[0].name,
+        profile=layout.name,
         settings={name: rule["default"] for name, rule in properties.items() if "default" in rule} | needed,
         treated_as_factoring=False,
     )
+
+
+def told_by(creditor: DemoCreditor, day: Callable[[str], list[Record]]) -> list[Record]:
+    """Return what a creditor's accounting system tells on a *day*; where the agency collects, of invoices long overdue."""
+    records = [
+        record | {"currency": creditor.currency} if "currency" in record else record for record in day(creditor.key)
+    ]
+    return [_overdue(record) for record in records] if creditor.service == Service.COLLECTION.value else records
+
+
+def _overdue(record: Record) -> Record:
+    if record["type"] != "invoice" or "due" not in record:
+        return record
+    booked, due = (date.fromisoformat(record[name]) - _OVERDUE for name in ("booked", "due"))
+    days = {"booked": booked, "due": due, "reminder_date": due + _REMINDED}
+    return record | {name: day.isoformat() for name, day in days.items()}
 
 
 def first_day(key: str) -> list[Record]:

@@ -6,8 +6,9 @@ import base64
 import json
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import requests
 from sqlalchemy import select
@@ -79,16 +80,7 @@ def _open_desk(stage: Stage, creditor: DemoCreditor) -> Desk:
 
 def _agree(stage: Stage, creditor: DemoCreditor, creditor_id: int) -> int:
     house, actor, key = stage.house, "demo", creditor.agency_key
-    ready = json.loads((stage.sandbox_root / sandboxes.READY).read_text())
-    transport = {
-        "kind": "sftp",
-        "host": "127.0.0.1",
-        "port": ready["port"],
-        "user": key,
-        "host_key": ready["host_key"],
-        "upload": "/upload",
-        "download": "/download",
-    }
+    transport, given = _way_in(stage, key)
     agreement_id = agreements.create_agreement(
         house,
         creditor_id,
@@ -105,7 +97,8 @@ def _agree(stage: Stage, creditor: DemoCreditor, creditor_id: int) -> int:
         treated_as_factoring=creditor.treated_as_factoring,
         actor=actor,
     )
-    agreements.set_secret(house, agreement_id, "sftp_password", sftp_password(key), actor)
+    for name, value in given.items():
+        agreements.set_secret(house, agreement_id, name, value, actor)
     secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
     agreements.set_secret(house, agreement_id, "webhook_secret", secret, actor)
     token = agreements.new_webhook_token(house, agreement_id, actor)
@@ -113,6 +106,17 @@ def _agree(stage: Stage, creditor: DemoCreditor, creditor_id: int) -> int:
     webhook.write_text(json.dumps({"url": f"{stage.address}/webhooks/{key}/{token}", "secret": secret}))
     webhook.chmod(0o600)
     return agreement_id
+
+
+def _way_in(stage: Stage, agency_key: str) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """Return an agreement's way to a sandbox, its API where it has one, and the secrets that let it in."""
+    ready = json.loads((stage.sandbox_root / sandboxes.READY).read_text())
+    door = ready["https"].get(agency_key)
+    if door:
+        return door["transport"], door["secrets"]
+    mailbox = {"upload": "/upload", "download": "/download"}
+    server = {"host": "127.0.0.1", "port": ready["port"], "user": agency_key, "host_key": ready["host_key"]}
+    return {"kind": "sftp", **server, **mailbox}, {"sftp_password": sftp_password(agency_key)}
 
 
 def send_ledger(stage: Stage, desk: Desk, records: list[Record]) -> None:

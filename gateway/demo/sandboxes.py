@@ -119,7 +119,7 @@ def serve(config: Path) -> None:
     ``password``, ``facts`` (for the plugin's ``make_sandbox``) and ``pushes`` (beginnings of file names that go by
     webhook; its address and secret stand in ``webhook.json`` of the agency's folder). Port and host key are written to
     ``ready.json``, and under ``https`` for each agency that has an `ApiSandbox` as ``api`` its ``address``, ``ca_pem`` and
-    ``ca_file``. With ``misbehaviour``, an object of ``ways`` (of `gateway.demo.misbehaviour.WAYS`) and ``seed``, that
+    ``ca_file``, ``transport`` and ``secrets`` of an agreement that leads there. With ``misbehaviour``, an object of ``ways`` (of `gateway.demo.misbehaviour.WAYS`) and ``seed``, that
     agency's post and line are as bad as it says; a strange host key is shown to all, since they share the port.
 
     Raises:
@@ -191,7 +191,7 @@ async def _serve_mailboxes(root: Path, boxes: Mapping[str, Mailbox], served: Map
         allow_scp=False,
     ) as server:
         public = host_key.export_public_key().decode().strip()
-        https = {key: door._asdict() for key, door in served.items()}
+        https = {key: {**door._asdict(), **_way_in(boxes[key], door)} for key, door in served.items()}
         _write(root / READY, {"port": server.get_port(), "host_key": public, "pid": os.getpid(), "https": https})
         _log.info("sandbox agencies ready", port=server.get_port(), agencies=sorted(boxes))
         stranger = asyncssh.generate_private_key("ssh-ed25519")
@@ -244,6 +244,10 @@ class _Folder(asyncssh.SFTPServer):
     def _fall_silent(self) -> None:
         if self._box.strikes("timeout_after_commit"):
             self.connection.abort()
+
+
+def _way_in(box: Mailbox, door: Served) -> Mapping[str, Any]:
+    return box.api.way_in(door.address, door.ca_pem) if box.api else {}
 
 
 async def _push(box: Mailbox, path: Path) -> None:

@@ -226,6 +226,7 @@ def _agency(creditor: DemoCreditor) -> dict[str, Any]:
         facts |= {**creditor.settings, "agency_name": "Sandbox Factor AS"}
     else:
         facts |= {"currency": creditor.currency, "country": creditor.country, **creditor.settings}
+    facts |= creditor.facts
     pushes = ["payments."] if creditor.profile == kravport_sls.PROFILE else []
     key = creditor.agency_key
     return {"key": key, "password": sftp_password(key), "facts": facts, "pushes": pushes}

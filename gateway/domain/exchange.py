@@ -503,7 +503,11 @@ class Receipt:
 
 
 class CaseStatus(NamedTuple):
-    """What the agency says about a case. A status never moves money (R-OP-10)."""
+    """What the agency says about a case. A status never moves money (R-OP-10).
+
+    *balance_minor* is what the agency counted when the case ended, where it says so: the books are held against it. Customer
+    and name are for a person, where neither case nor invoice is known.
+    """
 
     case_number: str
     claim_id: str
@@ -514,3 +518,6 @@ class CaseStatus(NamedTuple):
     date: date
     raw_code: str
     raw_text: str
+    balance_minor: int | None = None
+    customer_reference: str = ""
+    customer_name: str = ""

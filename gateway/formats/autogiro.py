@@ -30,7 +30,7 @@ from gateway.formats.autogiro_layout import (
     RefundRecord,
     SectionStart,
 )
-from gateway.formats.fixed_width import Days, FixedWidthReader, scanner
+from gateway.formats.fixed_width import Days, FixedWidthReader, scanner, stripped
 
 CURRENCY = "SEK"
 UNKNOWN_STATUS = "autogiro.unknown_status"
@@ -156,7 +156,7 @@ class _SpecificationReader(AutogiroReader):
         kinds, raw_days, raw_payers, amounts, raw_giros, raws, raw_statuses = columns
         first, minors = self._audit.transactions + 1, list(map(int, amounts))
         raws = list(map(str.ljust, raws, repeat(REFERENCE_COLUMNS)))  # blanks at the end of a line may be trimmed
-        references, giros = list(map(str.strip, raws, repeat(" "))), _giros(raw_giros)
+        references, giros = stripped(raws), _giros(raw_giros)
         statuses = self._statuses(raw_statuses)
         whys = list(map(_WHYS.get, statuses, repeat(UNKNOWN_STATUS)))
         self._warn_of_unknown(whys, raw_statuses, first)

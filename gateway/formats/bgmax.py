@@ -76,7 +76,8 @@ class BgMaxReader(FixedWidthReader):
         minors = list(map(int, columns[2]))
         self._section.add(count, sum(minors), is_deduction=deduction is not None)
         self._counts["20" if deduction is None else "21"] += count
-        self._counts["22"] += sum(1 for text in columns[5] if text for line in text.split("\n") if line[:2] in _EXTRAS)
+        if any(columns[5]):
+            self._counts["22"] += sum(line[:2] in _EXTRAS for text in columns[5] for line in text.split("\n"))
         first = self._audit.transactions + 1
         self._audit.transactions += count
         return made(

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from gateway.domain.calls import Answer
 from gateway.domain.exchange import InboundFile, ObjectReceipt, Receipt, Totals
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError, DeliveryError, DeliveryInDoubt, EncodeError
 
 CALLS, ANSWERS = "kravport-calls-1", "kravport-answers-1"
@@ -81,7 +82,7 @@ def decoded(content: bytes) -> Any:
     try:
         return json.loads(content, parse_float=_decimal, parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise DecodeError("is no JSON", value=content[:_SHOWN_BYTES].decode(errors="replace")) from None
+        raise DecodeError(said("wrong.not_json"), value=content[:_SHOWN_BYTES].decode(errors="replace")) from None
 
 
 def write_calls(stream: BinaryIO, head: Head, planned: Iterable[Planned]) -> Totals:
@@ -112,18 +113,18 @@ class CallFile:
         seen, sums, last = set[str](), list(Totals()), None
         for number, line in self._lines:
             if last is not None:
-                raise DecodeError("stands after the last line", line=number)
+                raise DecodeError(said("wrong.behind_the_end"), line=number)
             if set(line) == {"calls", "totals"}:
                 last = line
                 continue
             one = _planned(number, line)
             if one.key() in seen:
-                raise DecodeError("stands in the file twice", line=number, field="key", value=one.key())
+                raise DecodeError(said("wrong.stands_twice"), line=number, field="key", value=one.key())
             seen.add(one.key())
             sums = [had + more for had, more in zip(sums, one.totals, strict=True)]
             yield one
         if last != {"calls": len(seen), "totals": sums}:
-            raise DecodeError("the last line does not hold the totals of the others", field="totals", value=str(last))
+            raise DecodeError(said("wrong.totals_of_lines"), field="totals", value=str(last))
         self.totals = Totals(*sums)
 
 
@@ -193,7 +194,7 @@ def read_answers(stream: BinaryIO) -> Iterator[tuple[str, Answer]]:
     for number, line in lines:
         key, status = line.get("key"), line.get("status")
         if not isinstance(key, str) or key.count(":") < 2 or type(status) is not int:
-            raise DecodeError("is no answer", line=number)
+            raise DecodeError(said("wrong.own_form"), line=number)
         yield key, Answer(status, _bytes_of(number, line))
 
 
@@ -201,6 +202,7 @@ def receipt(
     file: InboundFile,
     case_number: Callable[[str, Answer], str],
     reason: Callable[[Answer], tuple[str, str]],
+    note: Callable[[Answer], str] = lambda _answer: "",
 ) -> Receipt:
     """Return the receipt that a file of answers is.
 
@@ -210,10 +212,11 @@ def receipt(
         file: what came back.
         case_number: finds the agency's number in the answer to a step (the part of the key after the object).
         reason: code and text of an answer that refuses.
+        note: what a person is to know of one that accepts.
     """
     head = answers_head(file.head)
     if head is None:
-        raise DecodeError("is no file of answers")
+        raise DecodeError(said("wrong.own_form"))
     found: dict[tuple[str, str], ObjectReceipt] = {}
     with file.open() as stream:
         for key, answer in read_answers(stream):
@@ -222,7 +225,8 @@ def receipt(
             before = found.get((kind, object_id), ObjectReceipt(kind, object_id, is_accepted=True))
             if answer.is_accepted:
                 number = case_number(step, answer) if answer.status else ""
-                found[kind, object_id] = before._replace(case_number=number or before.case_number)
+                text = note(answer) or before.reason_text
+                found[kind, object_id] = before._replace(case_number=number or before.case_number, reason_text=text)
             else:
                 code, text = reason(answer)
                 found[kind, object_id] = before._replace(is_accepted=False, reason_code=code, reason_text=text)
@@ -268,7 +272,7 @@ def _lines(stream: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
     while line := stream.readline(LINE_BYTES_MAX + 1):
         number += 1
         if not line.endswith(b"\n"):
-            raise DecodeError("is cut off" if len(line) <= LINE_BYTES_MAX else "is too long", line=number)
+            raise DecodeError(_endless(line), line=number)
         yield number, _object(number, line[:-1])
 
 
@@ -279,7 +283,7 @@ def _object(number: int, line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError, EncodeError):
         is_ours = False
     if not is_ours:
-        raise DecodeError("is not written as Kravport writes it", line=number)
+        raise DecodeError(said("wrong.own_form"), line=number)
     assert isinstance(found, dict)
     return found
 
@@ -291,6 +295,11 @@ def _decimal(text: str) -> Decimal:
     return value
 
 
+def _endless(line: bytes) -> str:
+    is_short = len(line) <= LINE_BYTES_MAX
+    return said("wrong.cut_off") if is_short else said("wrong.line_too_long", most=LINE_BYTES_MAX)
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
@@ -298,18 +307,18 @@ def _no_constant(name: str) -> NoReturn:
 def _head(first: tuple[int, dict[str, Any]], expected: str) -> Head:
     number, line = first
     if line.get("format") != expected or set(line) != _HEAD_KEYS:
-        raise DecodeError(f"is not the head of a {expected} file", line=number)
+        raise DecodeError(said("wrong.other_head"), line=number)
     rest = {name: value for name, value in line.items() if name != "format"}
     kinds = {"sequence": int, "is_test": bool}
     for name, value in rest.items():
         if type(value) is not kinds.get(name, str):
-            raise DecodeError("is of another kind", line=number, field=name, value=str(value))
+            raise DecodeError(said("wrong.own_form"), line=number, field=name, value=str(value))
     return Head(**rest)
 
 
 def _planned(number: int, line: dict[str, Any]) -> Planned:
     if set(line) != _CALL_KEYS:
-        raise DecodeError("is no call", line=number)
+        raise DecodeError(said("wrong.own_form"), line=number)
     key, call, body, private, totals = (line[name] for name in ("key", "call", "body", "private", "totals"))
     parts = key.split(":", 1) if isinstance(key, str) else []
     fits = (
@@ -324,7 +333,7 @@ def _planned(number: int, line: dict[str, Any]) -> Planned:
         and all(type(one) is int and one >= 0 for one in totals)
     )
     if not fits:
-        raise DecodeError("is no call", line=number, field="key", value=str(key))
+        raise DecodeError(said("wrong.own_form"), line=number, field="key", value=str(key))
     object_id = parts[1].removesuffix(f":{call}")
     return Planned(parts[0], object_id, call, body, Totals(*totals), tuple(private))
 
@@ -342,4 +351,4 @@ def _bytes_of(number: int, line: dict[str, Any]) -> bytes:
             return str(line["body"]).encode()
         return base64.b64decode(line["base64"], validate=True)
     except (KeyError, TypeError, binascii.Error):
-        raise DecodeError("has no body", line=number) from None
+        raise DecodeError(said("wrong.own_form"), line=number) from None

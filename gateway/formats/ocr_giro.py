@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from itertools import chain, compress, repeat
+from operator import add
 from typing import BinaryIO, NamedTuple
 
 from gateway.domain.exchange import Direction, Payment
 from gateway.domain.reasons import said
-from gateway.formats.fixed_width import Days, FixedWidthReader, scanner
+from gateway.formats.fixed_width import Days, FixedWidthReader, scanner, stripped
 from gateway.formats.ocr_layout import (
     TRANSACTION,
     UNIT,
@@ -85,7 +86,7 @@ class OcrGiroReader(FixedWidthReader):
         first, account = self._audit.transactions + 1, self._account
         minors = list(map(int, amounts))
         directions = self._count_in(count, minors, signs)
-        kids = list(map(str.strip, raw_kids, repeat(" ")))
+        kids = stripped(raw_kids)
         self._check_shape(kids, first)
         settled = {text: days[text[:6]] for text in sums}
         for day in settled.values():
@@ -96,7 +97,7 @@ class OcrGiroReader(FixedWidthReader):
             range(first, first + count), minors, repeat(CURRENCY), directions, repeat(False), repeat("BOOK"),
             repeat(True), _EMPTY, kids, raw_kids, repeat(()), dates, dates, _EMPTY, _all_known(payers, 11),
             repeat(account), _all_known(archives, 9), _EMPTY,
-            map(f"ocr:{account}:".__add__, map(str.__add__, archives, identities)), _EMPTY, _EMPTY, _EMPTY, repeat(None),
+            map(add, repeat(f"ocr:{account}:"), map(add, archives, identities)), _EMPTY, _EMPTY, _EMPTY, repeat(None),
             _EMPTY, _KIND if all(kids) else ["kid" if kid else "" for kid in kids], lump_sums,
             order_dates, repeat(0), _EMPTY, _EMPTY, _EMPTY,
         ))  # fmt: skip

@@ -39,6 +39,7 @@ from gateway.domain.exchange import (
     Totals,
 )
 from gateway.domain.instructions import Action
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError
 from gateway.formats.calls import MEDIA_TYPE, CallFile, Head, Planned, decoded, write_calls
 
@@ -91,10 +92,10 @@ def verify(envelope: Envelope, source: BinaryIO) -> Totals:
         envelope.sequence,
         envelope.currency,
     ):
-        raise DecodeError("is another file's head", line=1, value=f"{head.kind} {head.sequence}")
+        raise DecodeError(said("wrong.other_head"), line=1, value=f"{head.kind} {head.sequence}")
     for number, one in enumerate(file, start=2):
         if _totals_of(one.body) != one.totals:
-            raise DecodeError("the totals of a message are not those of its amounts", line=number, field=one.object_id)
+            raise DecodeError(said("wrong.amounts_differ"), line=number, field=one.object_id)
     return file.totals
 
 
@@ -278,7 +279,7 @@ def receipt(file: InboundFile) -> Receipt:
             objects += [ObjectReceipt("item", item_id, one["accepted"], "", *rest[1:]) for item_id in one["items"]]
         head = (value["kind"], value["sequence"], value["file_id"])
     except (KeyError, TypeError, AttributeError):
-        raise DecodeError("is not a receipt as Kravport writes it") from None
+        raise DecodeError(said("wrong.own_form")) from None
     refused = sum(not one.is_accepted for one in objects)
     return Receipt(*head, "partly" if refused else "accepted", "", "", tuple(objects))
 
@@ -319,7 +320,11 @@ class PulledPayments:
         """Yield the payments."""
         report = _report(self._file)
         if report["currency"] != self._agreement.currency:
-            raise DecodeError("is not the agreement's currency", field="currency", value=report["currency"])
+            raise DecodeError(
+                said("wrong.other_currency", currency=self._agreement.currency),
+                field="currency",
+                value=report["currency"],
+            )
         series = f"{self._agreement.agency_key}:{self._agreement.client_number}"
         for position, row in enumerate(report["payments"], start=1):
             yield _payment(position, row, report["currency"], series)
@@ -362,5 +367,5 @@ def _document(file: InboundFile) -> dict[str, Any]:
     with file.open() as stream:
         value = decoded(stream.read(REPORT_BYTES_MAX + 1))
     if not isinstance(value, dict):
-        raise DecodeError("is no JSON object")
+        raise DecodeError(said("wrong.not_an_object"))
     return value

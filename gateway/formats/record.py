@@ -26,6 +26,7 @@ from dataclasses import MISSING, dataclass
 from datetime import date, datetime
 from functools import cache, lru_cache
 from keyword import iskeyword
+from operator import methodcaller
 from types import CodeType
 from typing import Any, BinaryIO, Literal, NamedTuple, TypeVar, dataclass_transform
 
@@ -43,8 +44,8 @@ class Column:
     """Where a field lies and how it turns into text and back.
 
     *fits* and *put* are templates of expressions over the value ``{v}``; *valid* and *take* over the raw text ``{r}``.
-    Everything else they mention stands in *names*, so no literal is ever spliced into source. *pattern* matches the raw
-    text; *kind* and *demand* say in words what belongs here.
+    What *fits* has found and *put* needs may be kept in ``{t}``. Everything else they mention stands in *names*, so no
+    literal is ever spliced into source. *pattern* matches the raw text; *kind* and *demand* say in words what belongs here.
     """
 
     kind: str
@@ -106,8 +107,8 @@ def number(start: int, width: int, *, default: Any = MISSING) -> Any:
     """Declare a count or an amount in minor units: not negative, right-aligned, zero-filled."""
     made = Column(
         "number", start, width, ("wrong.number_width", {"width": width}), f"[0-9]{{{width}}}",
-        "type({v}) is int and 0 <= {v} < {limit}", "{mask} % {v}", _ALL_DIGITS, "int({r})",
-        {"limit": 10**width, "mask": f"%0{width}d"},
+        "type({v}) is int and 0 <= {v} < {limit}", "str({v}).rjust({width}, {zero})", _ALL_DIGITS, "int({r})",
+        {"limit": 10**width, "width": width, "zero": "0"},
     )  # fmt: skip
     return _field(made, default=default)
 
@@ -136,7 +137,8 @@ def day(start: int, *, pattern: str = "%d%m%y", empty: str | None = None, defaul
     years 69-99 are the 1900s, 00-68 the 2000s, as POSIX has it.
     """
     width = len(date(2000, 1, 1).strftime(pattern))
-    names = {"width": width, "day": date, "see": _reader_of_days(pattern), "show": _writer_of_days(pattern)}
+    show = lru_cache(maxsize=4096)(methodcaller("strftime", pattern))
+    names = {"width": width, "day": date, "see": _reader_of_days(pattern), "show": show}
     fits, put = "type({v}) is {day} and len({show}({v})) == {width}", "{show}({v})"
     valid, take = "{see}({r}) is not None", "{see}({r})"
     shape, demand = f"[0-9]{{{width}}}", ("wrong.day_written", {"pattern": _shown_pattern(pattern)})
@@ -201,14 +203,6 @@ def _reader_of_days(pattern: str) -> Callable[[str], date | None]:
             return None
 
     return see
-
-
-def _writer_of_days(pattern: str) -> Callable[[date], str]:
-    @lru_cache(maxsize=4096)
-    def show(day: date) -> str:
-        return day.strftime(pattern)
-
-    return show
 
 
 # --- records ---------------------------------------------------------------------------------------------------------
@@ -322,30 +316,37 @@ class _Compiled(NamedTuple):
 
 
 _COMPILED: dict[type, _Compiled] = {}
+_Spelt = tuple[str, Column, dict[str, str]]
+"""A field, its column, and what the names in its templates are called in one function of all columns."""
 
 
 def _compile(cls: type) -> _Compiled:
     """Return the two straight-line functions of *cls*; both give None where a value does not fit."""
-    names: dict[str, object] = {"cls": cls}
-    tests, values, checks, parts = [f"len(line) == {width_of(cls)}"], [], [], []
-    for index, (name, column) in enumerate(columns(cls)):
-        names |= {f"{key}_{index}": value for key, value in column.names.items()}
-        own = {key: f"{key}_{index}" for key in column.names}
-        own |= {"v": f"v_{index}", "r": f"line[{column.start - 1}:{column.stop}]"}
-        if column.valid != "True":
-            tests.append(f"({column.valid.format(**own)})")
-        parts.append(column.put.format(**own))
-        if column.const is None:
-            values.append(f"{name}={column.take.format(**own)}")
-            bound = {**own, "v": f"(v_{index} := record.{name})"}
-            first, rest = column.fits.split("{v}", 1)
-            checks.append(f"({(first + '{v}').format(**bound)}{rest.format(**own)})")
+    fields, names, is_valid = _spelt(cls)
+    values = [(name, column, own) for name, column, own in fields if column.const is None]
+    takes = ", ".join(f"{name}={column.take.format(**own)}" for name, column, own in values)
+    binds = "".join(f" {own['v']} = record.{name}\n" for name, _, own in values)
+    checks = " and ".join(f"({column.fits.format(**own)})" for _, column, own in values)
+    parts = ", ".join(column.put.format(**own) for _, column, own in fields)
     source = (
-        f"def read(line):\n if not ({' and '.join(tests)}): return None\n return cls({', '.join(values)})\n"
-        f"def write(record):\n if not ({' and '.join(checks) or 'True'}): return None\n return {' + '.join(parts)}\n"
+        f"def read(line):\n if not ({is_valid}): return None\n return cls({takes})\n"
+        f"def write(record):\n{binds} if not ({checks or 'True'}): return None\n return join(({parts},))\n"
     )
+    names |= {"cls": cls, "join": "".join}
     exec(source, names)  # noqa: S102 - built from declarations in our own modules only, as dataclasses does
     return _Compiled(names["read"], names["write"])  # type: ignore[arg-type]
+
+
+def _spelt(cls: type) -> tuple[list[_Spelt], dict[str, object], str]:
+    """Return the fields of *cls* as one function needs them, the names in it, and the expression that a line is valid."""
+    fields, names, tests = list[_Spelt](), dict[str, object](), [f"len(line) == {width_of(cls)}"]
+    for index, (name, column) in enumerate(columns(cls)):
+        own = {key: f"{key}_{index}" for key in column.names}
+        names |= {own[key]: value for key, value in column.names.items()}
+        own |= {"v": f"v_{index}", "t": f"t_{index}", "r": f"line[{column.start - 1}:{column.stop}]"}
+        tests += [f"({column.valid.format(**own)})"] if column.valid != "True" else []
+        fields.append((name, column, own))
+    return fields, names, " and ".join(tests)
 
 
 class Rows(NamedTuple):
@@ -364,29 +365,25 @@ def rows(cls: type, wanted: Iterable[str], literals: Mapping[str, str] | None = 
         literals: raw texts of other columns; those not named are written as declared: constants and fillers.
         end: stands behind each line that is written.
     """
-    names: dict[str, object] = {"end": end}
-    tests, checks, parts, takes, places = [f"len(line) == {width_of(cls)}"], [], [], dict[str, str](), dict[str, str]()
-    order, given = list(wanted), literals or {}
-    for index, (name, column) in enumerate(columns(cls)):
-        names |= {f"{key}_{index}": value for key, value in column.names.items()}
-        own = {key: f"{key}_{index}" for key in column.names}
-        own |= {"v": f"v_{index}", "r": f"line[{column.start - 1}:{column.stop}]"}
-        if column.valid != "True":
-            tests.append(f"({column.valid.format(**own)})")
-        takes[name], places[name] = column.take.format(**own), own["v"]
+    order, given, literal = list(wanted), literals or {}, ""
+    fields, names, is_valid = _spelt(cls)
+    checks, parts, takes, places = list[str](), list[str](), dict[str, str](), dict[str, str]()
+    for name, column, own in fields:
         if name in order:
-            parts.append(column.put.format(**own))
+            takes[name], places[name] = column.take.format(**own), own["v"]
             checks += [f"({column.fits.format(**own)})"] if column.fits != "True" else []
+            names[f"before_{name}"] = literal
+            parts += [f"before_{name}", column.put.format(**own)] if literal else [column.put.format(**own)]
+            literal = ""
         else:
-            filled = str(column.names.get("fill", " ")) * column.width
-            names[f"text_{index}"] = given.get(name) or column.const or filled
-            parts.append(f"text_{index}")
+            literal += given.get(name) or column.const or str(column.names.get("fill", " ")) * column.width
     source = (
         f"def line({', '.join(places[name] for name in order)}):\n"
-        f" if not ({' and '.join(checks) or 'True'}): return None\n return {' + '.join([*parts, 'end'])}\n"
-        f"def values(line):\n if not ({' and '.join(tests)}): return None\n"
+        f" if not ({' and '.join(checks) or 'True'}): return None\n return join(({', '.join([*parts, 'end'])},))\n"
+        f"def values(line):\n if not ({is_valid}): return None\n"
         f" return ({''.join(takes[name] + ', ' for name in order)})\n"
     )
+    names |= {"join": "".join, "end": literal + end}
     exec(source, names)  # noqa: S102 - as in `_compile`
     return Rows(names["line"], names["values"])  # type: ignore[arg-type]
 
@@ -413,7 +410,7 @@ def _unfit(record: object) -> EncodeError:
 
 
 def _holds(column: Column, template: str, value: object) -> bool:
-    source = template.format(v="value", r="value", **{key: key for key in column.names})
+    source = template.format(v="value", r="value", t="text", **{key: key for key in column.names})
     return bool(eval(_condition(source), {**column.names, "value": value}))  # noqa: S307 - as in `_compile`
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.formats import record
 from gateway.formats.record import Column
@@ -57,7 +57,7 @@ def _code(rule: Rule, start: int) -> Column:
     known = {ours: theirs for ours in rule.codes if (theirs := out(ours)) is not MISFIT}
     shape = f"(?:{'|'.join(map(re.escape, back))})"
     return Column(
-        "code", start, rule.longest, rule.demand, shape, "{out}({v}) is not {misfit}", "{out}({v})", "{r} in {back}",
+        "code", start, rule.longest, rule.demand, shape, "({t} := {out}({v})) is not {misfit}", "{t}", "{r} in {back}",
         "{back}[{r}]", {"out": out, "back": back, "misfit": MISFIT, "choices": tuple(known.values())},
     )  # fmt: skip
 
@@ -85,10 +85,45 @@ def _by_functions(rule: Rule, start: int, align: str, fill: str) -> Column:
 
     if rule.type in {"date", "time"}:  # few days, many records
         put, take = lru_cache(maxsize=4096)(put), lru_cache(maxsize=4096)(take)
+    names: dict[str, object] = {"put": put, "take": take, "misfit": MISFIT, "fill": fill, "width": width}
+    padded = ".ljust({width}, {fill})" if align == "left" else ".rjust({width}, {fill})"
+    shortcut = _shortcut(rule, names, is_zero=is_zero)
+    text = f"{shortcut.text}{padded} if {shortcut.holds} else {{put}}({{v}})" if shortcut else "{put}({v})"
     return Column(
-        rule.type, start, width, rule.demand, f".{{{width}}}", "{put}({v}) is not None", "{put}({v})",
-        "{take}({r}) is not {misfit}", "{take}({r})", {"put": put, "take": take, "misfit": MISFIT, "fill": fill},
+        rule.type, start, width, rule.demand, f".{{{width}}}", f"({{t}} := {text}) is not None", "{t}",
+        "{take}({r}) is not {misfit}", "{take}({r})", names,
     )  # fmt: skip
+
+
+# --- the values that nearly every record has, without the call of a function -----------------------------------------
+
+
+class _Shortcut(NamedTuple):
+    """Templates: what *holds* of a value that surely fits, and its *text* before padding. Any other value takes the long way."""
+
+    holds: str
+    text: str
+
+
+def _shortcut(rule: Rule, names: dict[str, object], *, is_zero: bool) -> _Shortcut | None:
+    """Return the shortcut for values of *rule*, None where there is none; what its templates mention is put into *names*."""
+    if rule.type == "amount" and rule.form == "minor" and not rule.is_negative:
+        names |= {"least": 1 if rule.is_above_zero else 0, "limit": 10**rule.longest}
+        return _Shortcut("type({v}) is int and {least} <= {v} < {limit}", "str({v})")
+    if rule.type not in {"text", "digits"} or rule.shape or rule.characters or (is_zero and rule.type == "text"):
+        return None
+    signs = {f"sign_{number}": sign for number, sign in enumerate(rule.without)}
+    freed = "{v}" + "".join(f".replace({{{key}}}, {{nothing}})" for key in signs)
+    freed += ".upper()" if rule.is_upper else ""
+    is_itself, may_be_empty = freed == "{v}", rule.is_optional and not rule.empty and rule.type == "text"
+    names |= {**signs, "nothing": "", "least": max(rule.shortest, 0 if may_be_empty else 1), "one": "1"}
+    found, text = ("{v}", "{v}") if is_itself else (f"({{t}} := {freed})", "{t}")
+    kind = "isprintable()" if rule.type == "text" else f"isdigit() and {text}.isascii()"
+    no_zero = f" and {text} >= {{one}}" if is_zero else ""  # one of its own may vanish among the zeros before it
+    return _Shortcut(f"type({{v}}) is str and {found}.{kind} and {{least}} <= len({text}) <= {{width}}{no_zero}", text)
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
 
 
 def _unfilled(rule: Rule, raw: str) -> str:

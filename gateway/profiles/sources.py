@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -207,21 +206,11 @@ class Pull:
         root, indexes, get = self._gets[0]
         return (root, get) if len(indexes) == len(self._base) else None
 
-    def quickest(self) -> tuple[list[int], Callable[[Sequence[Any]], Sequence[Any]]]:
+    def quickest(self) -> tuple[list[int], Callable[[Sequence[Any]], tuple[Any, ...]]]:
         """Return the places of the values that vary, in the order in which they are quickest to get, and what gets them."""
         places = [place for _, some, _ in self._gets for place in some] + [place for _, place, _ in self._computed]
         gets = [(root, get if len(some) > 1 else _alone(get)) for root, some, get in self._gets]
-        if self._computed or not 1 <= len(gets) <= 2:
-            return places, partial(self._picked, places)
-        first, get = gets[0]
-        if len(gets) == 1:
-            return places, lambda at_hand: get(at_hand[first])
-        second, other = gets[1]
-        return places, lambda at_hand: get(at_hand[first]) + other(at_hand[second])
-
-    def _picked(self, places: Sequence[int], at_hand: Sequence[Any]) -> list[Any]:
-        found = self.values(at_hand)
-        return [found[place] for place in places]
+        return places, _joined([*gets, *((root, _alone(compute)) for root, _, compute in self._computed)])
 
     def values(self, at_hand: Sequence[Any]) -> list[Any]:
         """Return the values in the order of the fields. *at_hand* has one object for each of `ROOTS`."""
@@ -240,6 +229,17 @@ class Pull:
 
 def _alone(get: Callable[[Any], Any]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda of: (get(of),)
+
+
+def _joined(gets: Sequence[tuple[int, Callable[[Any], tuple[Any, ...]]]]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    """Return what gets the values of all *gets*, each from its root, one behind the other."""
+    if not gets:
+        return lambda _: ()
+    root, get = gets[0]
+    if len(gets) == 1:
+        return lambda at_hand: get(at_hand[root])
+    others = _joined(gets[1:])
+    return lambda at_hand: get(at_hand[root]) + others(at_hand)
 
 
 def _fixed(name: str, facts: FileFacts) -> Any:

@@ -17,7 +17,7 @@ from gateway.db.tables import InboundFile as FileRow
 from gateway.domain.exchange import Agreement, Finding, ObjectReceipt, Receipt, Severity
 from gateway.errors import FileQuarantined, NotFound, Refused
 from gateway.services import instructions
-from gateway.services.cards import agreement_of, finding_json
+from gateway.services.cards import agreement_of, finding_json, layout_of
 from gateway.services.followers import free_followers
 from gateway.services.house import House
 
@@ -45,7 +45,8 @@ def take(house: House, file: Any, agreement: Agreement, receipt: Receipt) -> Non
         if envelope.receipt_at is not None:
             findings.append(Finding(Severity.INFO, "receipt.repeated", receipt.kind, str(receipt.sequence)))
         else:
-            findings = _apply(connection, agreement, envelope, receipt, now)
+            nets = layout_of(house, agreement).nets_at_handover
+            findings = _apply(connection, agreement, envelope, receipt, now, nets=nets)
         connection.execute(
             update(FileRow)
             .where(FileRow.id == file.id)
@@ -114,7 +115,7 @@ def _envelope(connection: Connection, agreement: Agreement, receipt: Receipt) ->
 
 
 def _apply(
-    connection: Connection, agreement: Agreement, envelope: Any, receipt: Receipt, now: datetime
+    connection: Connection, agreement: Agreement, envelope: Any, receipt: Receipt, now: datetime, *, nets: bool
 ) -> list[Finding]:
     if receipt.status == "rejected":
         _reject_file(connection, envelope, receipt, now)
@@ -122,7 +123,8 @@ def _apply(
             Finding(Severity.BLOCKING, "receipt.rejected", receipt.kind, receipt.reason_code, {"reason": _why(receipt)})
         ]
     else:
-        findings = _answer_objects(connection, agreement, envelope, receipt.objects, now)
+        netted = _netted(connection, envelope, receipt.objects) if nets else []
+        findings = _answer_objects(connection, agreement, envelope, receipt.objects, netted, now)
     connection.execute(
         update(EnvelopeRow)
         .where(EnvelopeRow.id == envelope.id)
@@ -153,7 +155,12 @@ def _reject_file(connection: Connection, envelope: Any, receipt: Receipt, now: d
 
 
 def _answer_objects(
-    connection: Connection, agreement: Agreement, envelope: Any, objects: Sequence[ObjectReceipt], now: datetime
+    connection: Connection,
+    agreement: Agreement,
+    envelope: Any,
+    objects: Sequence[ObjectReceipt],
+    netted: Sequence[ObjectReceipt],
+    now: datetime,
 ) -> list[Finding]:
     """Write each answer to its item; an invoice is answered by its claim id, every other object by its item id."""
     mine = _T.c.envelope_id == envelope.id
@@ -173,6 +180,7 @@ def _answer_objects(
     by_item = update(_T).where(mine, _T.c.item_id == bindparam("b_id")).values(**answer)
     invoices = [one for one in objects if one.object_type == "invoice"]
     items = [one for one in objects if one.object_type not in {"invoice", "customer", "header", "instruction"}]
+    items += netted
     for statement, answers in ((by_claim, invoices), (by_item, items)):
         for some in batches(answers):
             connection.execute(statement, [_parameters(one) for one in some])
@@ -183,6 +191,19 @@ def _answer_objects(
     missing = [*missing, *instructions.unanswered(connection, envelope)]
     findings = [Finding(Severity.WARNING, "receipt.object_missing", item_id) for item_id in missing]
     return findings + [_rejection(one, agreement) for one in objects if not one.is_accepted]
+
+
+def _netted(connection: Connection, envelope: Any, objects: Sequence[ObjectReceipt]) -> list[ObjectReceipt]:
+    """Return answers for items that were told as part of their claim's balance: they are its own answer."""
+    answers = {one.object_id: one for one in objects if one.object_type == "invoice"}
+    same = and_(_C.c.agreement_id == _T.c.agreement_id, _C.c.entry_id == _T.c.claim_entry_id)
+    query = select(_T.c.item_id, _C.c.claim_id).join(_C, same)
+    rows = connection.execute(query.where(_T.c.envelope_id == envelope.id, _T.c.kind != "invoice")).all()
+    return [
+        answers[row.claim_id]._replace(object_type="item", object_id=row.item_id)
+        for row in rows
+        if row.claim_id in answers
+    ]
 
 
 def _parameters(one: ObjectReceipt) -> dict[str, str]:

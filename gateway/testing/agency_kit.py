@@ -30,7 +30,7 @@ _PLACES = {
     "NO": ("999999980", "0155", "OSLO", "nb"),
     "SE": ("5599999918", "11122", "STOCKHOLM", "sv"),
     "DK": ("99999993", "1050", "KØBENHAVN", "da"),
-    "FI": ("99999990", "00100", "HELSINKI", "fi"),
+    "FI": ("99999992", "00100", "HELSINKI", "fi"),
 }
 """Organisation number that nobody has, postcode, city and language, per market."""
 

@@ -50,7 +50,9 @@ class ApiConformance(AgencyConformance):
         sandbox.work(NOW)
 
     def collect(self, agency: Agency, agreement: Agreement, sandbox: Any, root: Path) -> None:
-        """Ask for all there is to tell."""
+        """Ask for all there is to tell; an agency that cannot be asked tells nothing."""
+        if not agency.fetches:
+            return
         calls, since, is_more = self.calls(sandbox), "", True
         while is_more:
             page = agency.fetch(agreement, calls, since)

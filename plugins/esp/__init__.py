@@ -7,7 +7,7 @@ calling it ESP's is what it refuses to do (A-25; esp.md sections 1, 2 and 4).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
@@ -151,7 +151,7 @@ class Esp(AgencyHooks):
         return pull.receipt(file) if _report_kind(file, agreements) else self._sls.import_receipt(file, agreements)
 
     @hookimpl
-    def import_case_status(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> Iterator[CaseStatus]:
+    def import_case_status(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> Iterable[CaseStatus]:
         """Yield what a report, or ``cases.nnn``, says."""
         return pull.statuses(file) if _report_kind(file, agreements) else self._sls.import_case_status(file, agreements)
 

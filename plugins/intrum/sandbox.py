@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from plugins.intrum.norway_sandbox import NorwegianDesk
 from plugins.intrum.ophelos_sandbox import OphelosSandbox
 from plugins.sls_sandbox import AgreementFacts, SandboxAgency
 
@@ -22,10 +23,13 @@ def make_sandbox(root: Path, agreement_facts: Mapping[str, Any]) -> SandboxAgenc
     Args:
         root: its folder; made when it is not there, taken up again when it is.
         agreement_facts: with a `LAYOUT` that begins with "ophelos" those of `OphelosSandbox`; else fields of
-            `AgreementFacts`: client_number, ledger_id, currency and country are needed.
+            `AgreementFacts`: client_number, ledger_id, currency and country are needed. With the layout
+            kravport-no-flow-1 the files are those of the Norwegian process.
     """
     facts = dict(agreement_facts)
-    if str(facts.pop(LAYOUT, "")).startswith("ophelos"):
+    layout = str(facts.pop(LAYOUT, ""))
+    if layout.startswith("ophelos"):
         return OphelosSandbox(root, facts)
     intake = {"needs_national_id": True, "needs_organisation_number": True, "agency_name": "Intrum Justitia"}
-    return SandboxAgency(root, AgreementFacts(**{**intake, **facts}), SCHEMA)
+    maker = NorwegianDesk if layout == "kravport-no-flow-1" else SandboxAgency
+    return maker(root, AgreementFacts(**{**intake, **facts}), SCHEMA)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -55,14 +56,20 @@ def _change_fault(body: Mapping[str, Any], names: tuple[str, ...], parts: tuple[
     if set(body) != set(names):
         return f"other fields than documented: {sorted(set(body) ^ set(names))}"
     when, text, ours, amount, invoices = (body[name] for name in names)
-    if not (isinstance(when, str) and re.fullmatch(day, when)):
-        return f"{names[0]} is not written so"
-    if not (isinstance(text, str) and isinstance(ours, str) and ours and isinstance(invoices, list) and invoices):
-        return "a text, an id or the invoices are missing"
-    if any(not isinstance(one, dict) or set(one) != set(parts) for one in invoices):
-        return f"{names[4]} has other fields than documented"
-    if any(type(one[parts[0]]) is not int or not isinstance(one[parts[1]], int | Decimal) for one in invoices):
-        return f"{parts[0]} or {parts[1]} is of another kind"
-    if any(one[parts[1]] * sign <= 0 for one in invoices):
-        return f"{parts[1]} has the wrong sign"
-    return "" if sum(one[parts[1]] for one in invoices) == amount else f"{names[4]} do not add up to {names[3]}"
+    kinds = ((when, str), (text, str), (ours, str), (amount, int | Decimal), (invoices, list))
+    if not all(isinstance(value, kind) for value, kind in kinds) or not all(map(partial(_is_part, parts), invoices)):
+        return "a value is missing or of another kind"
+    checks = {
+        names[0]: re.fullmatch(day, when) is not None,
+        names[2]: bool(ours),
+        parts[1]: all(one[parts[1]] * sign > 0 for one in invoices),
+        names[4]: bool(invoices) and sum(one[parts[1]] for one in invoices) == amount,
+    }
+    return next((f"{name} is not taken" for name, is_right in checks.items() if not is_right), "")
+
+
+def _is_part(parts: tuple[str, str], told: object) -> bool:
+    """Whether *told* is one of a change's invoices: Kravia's id and an amount."""
+    if not isinstance(told, dict) or set(told) != set(parts):
+        return False
+    return type(told[parts[0]]) is int and isinstance(told[parts[1]], int | Decimal)

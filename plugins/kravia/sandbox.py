@@ -49,7 +49,8 @@ class Kravia(ApiSandbox):
     def __init__(self, root: Path, facts: Mapping[str, Any]) -> None:
         super().__init__(root, _TABLES)
         self._creditor, self._currency = int(facts["client_number"]), str(facts["currency"])
-        guard = self.needs_header("Authorization", str(facts.get("token", TOKEN)))
+        self._token = str(facts.get("token", TOKEN))
+        guard = self.needs_header("Authorization", self._token)
         for method, path, call in (
             ("POST", "/invoice/register", self._register),
             ("POST", "/invoice/payment", self._payment),
@@ -61,6 +62,11 @@ class Kravia(ApiSandbox):
             ("PUT", "/creditor/<int:creditor>/webhook", self._set_webhook),
         ):
             self.app.add_url_rule(f"/api/v2{path}", call.__name__, guard(call), methods=[method])
+
+    def way_in(self, address: str, ca_pem: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return how an agreement gets here: Kravia's calls stand under a path, and the token is sent as it is."""
+        way = super().way_in(f"{address}/api/v2", ca_pem)
+        return {**way, "secrets": {"api_token": self._token}}
 
     # --- what people and debtors do ----------------------------------------------------------------------------------
 

@@ -13,10 +13,11 @@ import pytest
 from click.testing import CliRunner
 
 from gateway.cli.plugins import plugin
-from gateway.demo.ledger import creditors_of
+from gateway.demo.ledger import creditors_of, first_day, told_by
 from gateway.domain.exchange import Can
 from gateway.errors import DataError
 from plugins.esp import plugin as esp
+from plugins.intrum import plugin as intrum
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("evenings"), pytest.mark.timeout(300)]
 
@@ -61,3 +62,13 @@ def test_an_agency_that_can_take_nothing_says_so_at_once():
     profile = replace(esp.agency_profile(), can=Can(0))
     with pytest.raises(DataError, match=r"esp takes no invoices yet\. ESP publishes no file format"):
         creditors_of(profile)
+
+
+def test_another_layout_of_the_agency_has_a_creditor_in_its_currency():
+    [creditor] = creditors_of(intrum.agency_profile(), "ophelos-2025-04-01")
+    assert (creditor.currency, creditor.settings["organisation_id"]) == ("EUR", "DEMO-1")
+    assert {record.get("currency", "EUR") for record in told_by(creditor, first_day)} == {"EUR"}
+    [own] = creditors_of(intrum.agency_profile(), "kravport-sls-1")
+    assert (own.key, own.currency, own.facts) == ("sjo", "SEK", {})
+    with pytest.raises(DataError, match="no layout of-nobody"):
+        creditors_of(intrum.agency_profile(), "of-nobody")

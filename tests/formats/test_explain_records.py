@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +18,7 @@ from gateway.formats.layouts import FIXED_LAYOUTS
 from gateway.formats.record import columns
 from gateway.formats.total_in import PROFILE
 from gateway.formats.view import FIRST, FindingTold, elements, view_of
+from gateway.formats.view.model import place_told
 from gateway.formats.view.words import LANGUAGES, catalogue, field_name, record_name, word
 from gateway.testing.autogiro_files import (
     autogiro_file,
@@ -88,6 +91,31 @@ def test_no_name_is_left_of_a_field_that_is_gone():
     for key in catalogue()["code"]:
         layout, field, _ = key.split(".", 2)
         assert layout not in layouts or field in fields, key
+
+
+def compared():
+    """What the readers compare as control totals, as their calls name it."""
+    for path in Path(fixed_width.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_comparison = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2].lstrip("_") in {
+                "compare", "compare_sum", "compare_sections"
+            }  # fmt: skip
+            if is_comparison and isinstance(node.args[0], ast.Constant):
+                yield node.args[0].value
+
+
+def test_every_control_total_has_a_name():
+    found = {what.partition(" (")[0] for what in compared()}
+    assert {"sum", "transactions", "records"} <= found
+    assert {what for what in found if not (word("place", "nb", what) or word("field", "nb", what))} == set()
+
+
+def test_the_place_of_a_finding_is_told_in_the_language_of_the_page():
+    assert place_told("line 4, sum", "nb") == "linje 4, sum"
+    assert place_told("line 4, sum", "sv") == "rad 4, summa"
+    assert place_told("line 9, extra references (TK22, TK23)", "sv") == "rad 9, extra referenser (TK22, TK23)"
+    assert place_told("transaction 3, amount_minor", "nb") == "transaksjon 3, Beløp"
+    assert place_told("line 7, Ntry/Amt", "nb") == "linje 7, Ntry/Amt"
 
 
 def test_every_element_that_is_read_has_a_name():

@@ -29,6 +29,16 @@ class TestIntrum(AgencyConformance):
     sandbox_facts = FACTS
 
 
+class TestIntrumInNorway(AgencyConformance):
+    """The Norwegian process, with Kravport's own flow test in the place of Intrum's records."""
+
+    plugin = intrum.plugin
+    layout = "kravport-no-flow-1"
+    settings = SETTINGS
+    make_sandbox = staticmethod(make_intrum)
+    sandbox_facts = {**FACTS, "layout": "kravport-no-flow-1"}
+
+
 class TestLowell(AgencyConformance):
     plugin = lowell.plugin
     settings = SETTINGS

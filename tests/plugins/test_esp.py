@@ -32,7 +32,9 @@ def test_esp_shows_no_layout_as_its_own_and_says_what_is_missing():
     assert [(layout.name, layout.confirmed) for layout in profile.layouts] == [
         ("kravport-sls-1", False),
         ("nk003-advanced", False),
+        ("kravport-pull-1", True),
     ]
+    assert profile.layouts[2].title == "Kravport's own interface for agencies that fetch"
     assert "Chosen by Kravport, not by any agency" in profile.layouts[0].source
     assert "not ESP's own" in profile.layouts[1].title
     assert "nothing can be sent to ESP yet" in profile.limits[0]

@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import replace
 from datetime import date
+from typing import ClassVar
 
 import pytest
 import responses
@@ -29,11 +30,30 @@ from gateway.testing.agency_kit import (
     sample_item,
     sample_seal,
 )
+from gateway.testing.api_conformance import ApiConformance
 from plugins.intrum import PROFILE, ophelos, plugin
+from plugins.intrum.sandbox import make_sandbox
 
 LAYOUT, BASE = "ophelos-2025-04-01", "https://api.ophelos.example"
 AGREEMENT = sample_agreement(PROFILE, {"organisation_id": "org_1", "tenant_id": "ten_7"}, market="FI", layout=LAYOUT)
 CLAIM = sample_claim("FI", 1)
+
+
+class TestOphelos(ApiConformance):
+    plugin = plugin
+    layout, market = LAYOUT, "FI"
+    settings: ClassVar = {"organisation_id": "org_1"}
+    make_sandbox = staticmethod(make_sandbox)
+    sandbox_facts: ClassVar = {"layout": LAYOUT}
+
+    def claim(self, agreement, number):
+        """What comes later needs the debt's id."""
+        return sample_claim(agreement.market, number)._replace(case_number="deb_1")
+
+    def api_headers(self, client):
+        form = {"grant_type": "client_credentials", "client_id": "kravport", "client_secret": "sandbox"}
+        token = client.post("/oauth/token", data={**form, "audience": "ophelos-api"}).get_json()["access_token"]
+        return {"Authorization": f"Bearer {token}"}
 
 
 def made(claims, agreement=AGREEMENT, *, are_new=True):
@@ -239,7 +259,14 @@ def test_a_refusal_is_told_field_by_field_and_else_in_its_own_words(answer, told
 
 
 def thing(name, updated, **more):
-    return {"id": name, "object": "debt", "updated_at": updated, "organisation": "org_1", "metadata": {}, **more}
+    return {
+        "id": name,
+        "object": "debt",
+        "updated_at": updated,
+        "organisation": "org_1",
+        "metadata": {"gw_case": "4711:kp-1"},
+        **more,
+    }
 
 
 def looked(calls, since):
@@ -247,7 +274,7 @@ def looked(calls, since):
     names = []
     while True:
         page = ophelos.fetch(AGREEMENT, calls, since)
-        names += [re.sub(r"-[0-9T]+\.json", "", file.filename) for file in page.files]
+        names += [re.sub(r"-[0-9T]+-\w*\.json", "", file.filename) for file in page.files]
         since = page.since
         if not page.is_more:
             return names, since
@@ -261,7 +288,7 @@ def test_pages_are_walked_and_a_change_while_walking_is_not_missed(net, calls):
     )
     # deb_1 changed after the first page was read: later than whatever stood there
     net.get(f"{BASE}/debts", match=[responses.matchers.query_param_matcher({"limit": "100", "after": "deb_2"})],
-            **listing(thing("deb_1", "2026-11-22T12:00:00Z"), thing("deb_0", "2026-11-21T09:00:00Z", organisation="org_2")))  # fmt: skip
+            **listing(thing("deb_1", "2026-11-22T12:00:00Z"), thing("deb_0", "2026-11-21T09:00:00Z", metadata={"gw_case": "9999:kp-1"})))  # fmt: skip
     own = thing("pay_1", "2026-11-22T10:00:00Z", transaction_ref="kp-9-1")
     net.get(
         f"{BASE}/organisations/org_1/payments",
@@ -363,7 +390,7 @@ def test_money_its_reversal_and_what_is_neither():
         for status in ("disputed", "pending", "failed", "new")
     }
     assert kinds == {
-        "disputed": InboundKind.PAYMENTS,
+        "disputed": InboundKind.NOTICE,
         "pending": InboundKind.NOTICE,
         "failed": InboundKind.NOTICE,
         "new": InboundKind.NOTICE,

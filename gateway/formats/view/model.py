@@ -12,7 +12,7 @@ from gateway.domain.exchange import Finding
 from gateway.domain.identifiers import is_national_id, masked
 from gateway.domain.money import format_minor
 from gateway.domain.reasons import sentence
-from gateway.formats.view.words import code_told, label
+from gateway.formats.view.words import code_told, label, word
 
 FIRST = 60
 """Records shown from the beginning of a file: about 25 payments of a fixed-width file, 6 of CREMUL, 50 of camt."""
@@ -24,6 +24,7 @@ FIELDS = 200
 """Fields shown of one record. The richest transaction of camt has about sixty."""
 
 _PLACE = re.compile(r"\b(line|segment|transaction) ([0-9]+)")
+_BETWEEN_PARTS = re.compile(r", (?![^(]*\))")  # not within brackets
 
 
 class FindingTold(NamedTuple):
@@ -182,8 +183,16 @@ def tell(finding: Finding, language: str) -> FindingTold:
 
 
 def place_told(place: str, language: str) -> str:
-    """Return the place of a finding with its words in *language*; elements and fields stay as they are."""
-    return _PLACE.sub(lambda found: label(found[1], language, number=found[2]), place)
+    """Return the place of a finding with its words in *language*; elements, and names nobody has for fields, stay."""
+    numbered = _PLACE.sub(lambda found: label(found[1], language, number=found[2]), place)
+    return ", ".join(_part_told(part, language) for part in _BETWEEN_PARTS.split(numbered))
+
+
+def _part_told(part: str, language: str) -> str:
+    """Return what a control total or a field is called; codes of records in brackets behind it stay."""
+    what, bracket, codes = part.partition(" (")
+    name = word("place", language, what) or word("field", language, what)
+    return f"{name}{bracket}{codes}" if name else part
 
 
 def visible(text: str) -> str:

@@ -71,6 +71,11 @@ class ApiSandbox:
         """The sandbox itself: `kravport sandbox` looks for ``api`` at an agency that keeps one or is one."""
         return self
 
+    def way_in(self, address: str, ca_pem: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return ``transport`` and ``secrets`` of an agreement that leads to the sandbox, served at *address*."""
+        transport = {"kind": "https", "base_url": address, "ca": ca_pem, "auth": {"kind": "header"}}
+        return {"transport": transport, "secrets": {"api_token": "sandbox"}}
+
     def work(self, now: datetime) -> int:  # noqa: ARG002  # for sandboxes that have something to do of their own accord
         """Do the day's work; a sandbox that only answers has none."""
         return 0

@@ -8,13 +8,14 @@ from plugins.intrum.ophelos.delivering import deliver
 from plugins.intrum.ophelos.fetching import fetch
 from plugins.intrum.ophelos.planning import claim_faults, customer_faults, export_changes, export_new, verify
 from plugins.intrum.ophelos.pushes import check as check_webhook
-from plugins.intrum.ophelos.reading import PaymentFile, identify, read_receipt, read_status
+from plugins.intrum.ophelos.reading import DebtFile, PaymentFile, identify, read_receipt
 from plugins.intrum.ophelos.terms import LAYOUT, LIMITS, SETTINGS, organisation_of
 
 __all__ = [
     "LAYOUT",
     "LIMITS",
     "SETTINGS",
+    "DebtFile",
     "PaymentFile",
     "check_webhook",
     "claim_faults",
@@ -26,6 +27,5 @@ __all__ = [
     "identify",
     "organisation_of",
     "read_receipt",
-    "read_status",
     "verify",
 ]

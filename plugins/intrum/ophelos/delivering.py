@@ -9,7 +9,7 @@ from gateway.domain.calls import Answer, Calls, Found, Request
 from gateway.domain.exchange import Agreement
 from gateway.errors import DataError, DecodeError, DeliveryInDoubt
 from gateway.formats.calls import Planned, each_once, encoded
-from plugins.intrum.ophelos.objects import Thing, object_of, objects_of, why_refused
+from plugins.intrum.ophelos.objects import Thing, object_of, objects_of, reason_of, status_of, why_refused
 from plugins.intrum.ophelos.paging import listed, search_path
 from plugins.intrum.ophelos.planning import LINE, OPEN, PAYMENT
 from plugins.intrum.ophelos.terms import CASE_KEY, CUSTOMER_KEY, ITEM_KEY, headers_of
@@ -124,8 +124,10 @@ class _Evening:
         return _as_answer(debt) if status_of(debt) != _FRESH else None
 
     def _with_item(self, where: str, item_id: str) -> Answer | None:
-        found = (one for one in self._listed(where) if one.inner("metadata").text(ITEM_KEY) == item_id)
-        return _as_answer(next(found, None))
+        for one in self._listed(where):
+            if item_id in (one.inner("metadata").text(ITEM_KEY), one.text("transaction_ref")):
+                return _as_answer(one)
+        return None
 
     def _after(self, debt_id: str, action: str, reason: str) -> Answer | None:
         """Return the debt when the action shows in it: what it begins under our reason, what it ends by its absence."""
@@ -152,17 +154,6 @@ class _Evening:
     def _listed(self, path: str, query: str = "") -> Iterator[Thing]:
         for page in listed(self._calls, self._agreement, path, query):
             yield from objects_of(page)
-
-
-def status_of(debt: Thing) -> str:
-    """Return the word for a debt's status, which is an object or, unexpanded, a word."""
-    status = debt.values.get("status")
-    return status if isinstance(status, str) else debt.inner("status").text("value")
-
-
-def reason_of(debt: Thing) -> str:
-    """Return the reason given for a debt's status; empty where there is none."""
-    return "" if isinstance(debt.values.get("status"), str) else debt.inner("status").text("reason")
 
 
 def _as_answer(thing: Thing | None) -> Answer | None:

@@ -7,21 +7,24 @@ told again for it has the same bytes and is taken once.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from gateway.domain.calls import Calls, Fetched, Page
 from gateway.domain.exchange import Agreement
+from gateway.domain.reasons import said
 from gateway.errors import DataError, DecodeError
 from gateway.formats.calls import decoded, encoded
-from plugins.intrum.ophelos.objects import Thing, objects_of
+from plugins.intrum.ophelos.objects import Thing, objects_of, status_of
 from plugins.intrum.ophelos.paging import page, search_path
-from plugins.intrum.ophelos.terms import ITEM_KEY, OWN_ITEM, organisation_of
+from plugins.intrum.ophelos.terms import CASE_KEY, ITEM_KEY, OWN_ITEM, organisation_of, our_number
 
 FORMAT = "kravport-ophelos-1"
 DEBT, PAYMENT, PAYOUT = "debt", "payment", "payout"
 _LISTS = (DEBT, PAYMENT, PAYOUT)
+_DEPTH_MAX = 15
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,20 +40,30 @@ class _Mark(NamedTuple):
 def fetch(agreement: Agreement, calls: Calls, since: str) -> Page:
     """Return the next page of what is new, and where to go on.
 
+    A page with an object that cannot be read is kept as it came, for a person; the others on it are told.
+
     Raises:
         DataError: Ophelos refuses to be asked, or *since* is none of ours.
     """
     mark = _read_mark(since)
     told, after = page(calls, agreement, _path(agreement, mark), _query(mark), mark.after)
     before = _moment(mark.until.get(mark.look, ""))
-    found = [one for one in objects_of(told) if one.moment("updated_at") >= before]
-    files = tuple(_file(agreement, mark.look, one) for one in found if _is_news(agreement, mark.look, one))
-    top = mark.top or (max(one.moment("updated_at") for one in found).isoformat() if found else "")
+    files, latest = list[Fetched](), before
+    for one in objects_of(told):
+        try:
+            changed = one.moment("updated_at")
+            latest = max(latest, changed)
+            if changed >= before and _is_news(agreement, mark.look, one):
+                files.append(_file(agreement, mark.look, one))
+        except DataError:
+            odd = hashlib.sha256(told.body).hexdigest()[:16]
+            files.append(Fetched(f"ophelos-{mark.look}-unreadable-{odd}.json", told.body))
+    top = mark.top or (latest.isoformat() if latest > _LONG_AGO else "")
     if after:
-        return Page(files, _written(mark._replace(after=after, top=top)), is_more=True)
+        return Page(tuple(files), _written(mark._replace(after=after, top=top)), is_more=True)
     until = {**mark.until, mark.look: top} if top else mark.until
     later = _LISTS[_LISTS.index(mark.look) + 1 :]
-    return Page(files, _written(_Mark(until, later[0] if later else DEBT)), is_more=bool(later))
+    return Page(tuple(files), _written(_Mark(until, later[0] if later else DEBT)), is_more=bool(later))
 
 
 def _path(agreement: Agreement, mark: _Mark) -> str:
@@ -67,24 +80,29 @@ def _query(mark: _Mark) -> str:
 
 
 def _is_news(agreement: Agreement, kind: str, thing: Thing) -> bool:
-    """Leave out what is another creditor's of the tenant, and payments that we told ourselves (R-OP-04)."""
+    """Leave out debts that are not of our making, payments that we told ourselves (R-OP-04), others' payouts."""
+    metadata = thing.inner("metadata")
+    if kind == DEBT:
+        return bool(our_number(agreement, metadata.text(CASE_KEY)))
     if kind == PAYMENT:
-        return not (thing.inner("metadata").text(ITEM_KEY) or OWN_ITEM.fullmatch(thing.text("transaction_ref")))
-    whose = "organisation" if thing.values.get("organisation") else "organisation_id"
-    return not thing.values.get(whose) or thing.id(whose) == organisation_of(agreement)
+        return not (metadata.text(ITEM_KEY) or OWN_ITEM.fullmatch(thing.text("transaction_ref")))
+    return not thing.values.get("organisation_id") or thing.id("organisation_id") == organisation_of(agreement)
 
 
 def _file(agreement: Agreement, kind: str, thing: Thing) -> Fetched:
     told = {"format": FORMAT, "organisation": organisation_of(agreement), "kind": kind, "told": _sorted(thing.values)}
-    changed = thing.moment("updated_at").astimezone(UTC)
-    return Fetched(f"ophelos-{kind}-{thing.id()}-{changed:%Y%m%dT%H%M%S}.json", encoded(told) + b"\n")
+    changed, word = thing.moment("updated_at").astimezone(UTC), status_of(thing)
+    status = word if word.isidentifier() else ""  # it becomes part of a name
+    return Fetched(f"ophelos-{kind}-{thing.id()}-{changed:%Y%m%dT%H%M%S}-{status}.json", encoded(told) + b"\n")
 
 
-def _sorted(value: Any) -> Any:
+def _sorted(value: Any, depth: int = 0) -> Any:
     """Return *value* with its names in order, so that the same thing told twice has the same bytes."""
+    if depth > _DEPTH_MAX:
+        raise DecodeError(said("wrong.nested_too_deep"))
     if isinstance(value, Mapping):
-        return {name: _sorted(value[name]) for name in sorted(value)}
-    return [_sorted(one) for one in value] if isinstance(value, list) else value
+        return {name: _sorted(value[name], depth + 1) for name in sorted(value)}
+    return [_sorted(one, depth + 1) for one in value] if isinstance(value, list) else value
 
 
 # --- the watermark ---------------------------------------------------------------------------------------------------

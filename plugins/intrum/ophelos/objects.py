@@ -5,17 +5,20 @@ New fields are no breaking change there, so what nobody asks for is passed over.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 
 from gateway.domain.calls import Answer
 from gateway.domain.money import MAX_MINOR
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError
 from gateway.formats.calls import decoded
 
-_TEXT_MAX = 2000
-_ID_MAX = 100
+_TEXT_MAX, _ROWS_MAX = 2000, 1000
+_ID = re.compile(r"[A-Za-z0-9_.:-]{1,100}")
+"""Ids become parts of addresses, so that nothing else may stand in one."""
 
 
 class Thing:
@@ -27,7 +30,7 @@ class Thing:
 
     def __init__(self, values: object, path: str = "") -> None:
         if not isinstance(values, Mapping):
-            raise DecodeError("is no object", path=path, value=repr(values))
+            raise DecodeError(said("wrong.not_an_object"), path=path, value=repr(values))
         self.values: Mapping[str, Any] = values
         self.path = path
 
@@ -37,7 +40,7 @@ class Thing:
         if value is None:
             return ""
         if not isinstance(value, str) or len(value) > _TEXT_MAX:
-            raise self.fault("is no text", name)
+            raise self.fault(said("wrong.not_text"), name)
         return value
 
     def id(self, name: str = "id") -> str:
@@ -45,20 +48,15 @@ class Thing:
         value = self.values.get(name)
         if isinstance(value, Mapping):
             return Thing(value, self._below(name)).id()
-        if (
-            not isinstance(value, str)
-            or not 0 < len(value) <= _ID_MAX
-            or not value.isascii()
-            or not value.isprintable()
-        ):
-            raise self.fault("is no id", name)
+        if not isinstance(value, str) or not _ID.fullmatch(value):
+            raise self.fault(said("wrong.unknown"), name)
         return value
 
     def amount(self, name: str) -> int:
         """Return minor units; a decimal, a text or none at all is refused."""
         value = self.values.get(name)
         if type(value) is not int or abs(value) > MAX_MINOR:
-            raise self.fault("is no amount in minor units", name)
+            raise self.fault(said("wrong.not_whole"), name)
         return value
 
     def moment(self, name: str) -> datetime:
@@ -66,7 +64,7 @@ class Thing:
         try:
             moment = datetime.fromisoformat(self.text(name))
         except ValueError:
-            raise self.fault("is no date-time", name) from None
+            raise self.fault(said("wrong.no_such_day"), name) from None
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     def day(self, name: str) -> date:
@@ -94,10 +92,21 @@ def object_of(answer: Answer) -> Thing:
 def objects_of(answer: Answer) -> Iterator[Thing]:
     """Yield the objects of a list."""
     rows = object_of(answer).values.get("data")
-    if not isinstance(rows, list):
-        raise DecodeError("is no list", field="data", value=str(rows))
+    if not isinstance(rows, list) or len(rows) > _ROWS_MAX:
+        raise DecodeError(said("wrong.list_length", most=_ROWS_MAX), field="data", value=str(rows))
     for number, row in enumerate(rows, 1):
         yield Thing(row, f"data[{number}]")
+
+
+def status_of(thing: Thing) -> str:
+    """Return the word for a thing's status, which is an object or, unexpanded, a word."""
+    status = thing.values.get("status")
+    return status if isinstance(status, str) else thing.inner("status").text("value")
+
+
+def reason_of(thing: Thing) -> str:
+    """Return the reason given for a thing's status; empty where there is none."""
+    return "" if isinstance(thing.values.get("status"), str) else thing.inner("status").text("reason")
 
 
 def why_refused(answer: Answer) -> tuple[str, str]:

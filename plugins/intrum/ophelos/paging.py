@@ -32,12 +32,12 @@ def page(calls: Calls, agreement: Agreement, path: str, query: str = "", after: 
     answer = calls.ask(Request("GET", path, asked, headers=headers_of(agreement)))
     if not answer.is_accepted:
         raise DataError(f"Ophelos does not show {path}: {': '.join(why_refused(answer))}")
-    ids = [one.id() for one in objects_of(answer)]
+    *_, last = None, *objects_of(answer)
     if not _NEXT.search(answer.headers.get("link", "")):
         return answer, ""
-    if not ids or ids[-1] == after:
+    if last is None or last.id() == after:
         raise DecodeError("names a next page and does not lead to it", field="link", value=answer.headers["link"])
-    return answer, ids[-1]
+    return answer, last.id()
 
 
 def listed(calls: Calls, agreement: Agreement, path: str, query: str = "") -> Iterator[Answer]:

@@ -24,6 +24,7 @@ from gateway.domain.exchange import (
 )
 from gateway.domain.instructions import Action, Instruction
 from gateway.domain.money import MAX_MINOR
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError, EncodeError
 from gateway.formats.calls import MEDIA_TYPE, CallFile, Head, Planned, write_calls
 from plugins.intrum.ophelos.terms import (
@@ -257,14 +258,14 @@ def verify(envelope: Envelope, agreement: Agreement, source: BinaryIO) -> Totals
     file = CallFile(source)
     expected = (agreement.agency_key, NAME, envelope.kind, envelope.sequence, envelope.currency)
     if (file.head.agency, file.head.layout, file.head.kind, file.head.sequence, file.head.currency) != expected:
-        raise DecodeError("is another envelope's", field="head", value=str(file.head))
+        raise DecodeError(said("wrong.other_head"), field="head", value=str(file.head))
     for planned in file:
         try:
             found = _recounted(planned)
         except (KeyError, TypeError, IndexError):
-            raise DecodeError("is no call of Ophelos", field="key", value=planned.key()) from None
+            raise DecodeError(said("wrong.own_form"), field="key", value=planned.key()) from None
         if found._replace(claims=planned.totals.claims) != planned.totals:
-            raise DecodeError("does not say what its totals say", field="key", value=planned.key())
+            raise DecodeError(said("wrong.amounts_differ"), field="key", value=planned.key())
     return file.totals
 
 

@@ -6,18 +6,29 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.domain.calls import Answer
-from gateway.domain.exchange import CaseStatus, Direction, Finding, InboundFile, InboundKind, Payment, Receipt
+from gateway.domain.exchange import (
+    Agreement,
+    CaseStatus,
+    Direction,
+    Finding,
+    InboundFile,
+    InboundKind,
+    Payment,
+    Receipt,
+    Severity,
+)
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError
 from gateway.formats.calls import answers_head, decoded, encoded, receipt
-from plugins.intrum.ophelos.delivering import DEBT_STEP, reason_of, status_of
+from plugins.intrum.ophelos.delivering import DEBT_STEP
 from plugins.intrum.ophelos.fetching import DEBT, FORMAT, PAYMENT, PAYOUT
-from plugins.intrum.ophelos.objects import Thing, object_of, why_refused
-from plugins.intrum.ophelos.terms import CASE_KEY, NAME, SETTLED, STATUSES, UNKNOWN, Meaning
+from plugins.intrum.ophelos.objects import Thing, object_of, reason_of, status_of, why_refused
+from plugins.intrum.ophelos.terms import CASE_KEY, LOOK_AT_IT, NAME, SETTLED, STATUSES, UNKNOWN, Meaning, our_number
 
 FILE_BYTES_MAX = 16 << 20
 """No answer of an API is larger, so no object in one is."""
-_MONEY = {"succeeded", "refunded", "disputed"}
-"""Payments that are or were money; the others are intentions, kept and no more."""
+_MONEY = {"succeeded", "refunded"}
+"""Payments that are money, or were and went back; the others are intentions and quarrels, kept and no more."""
 _KEY = "ophelos"
 
 
@@ -41,26 +52,43 @@ def read_receipt(file: InboundFile) -> Receipt:
     return receipt(file, _case_number, why_refused)
 
 
-def read_status(file: InboundFile) -> Iterator[CaseStatus]:
-    """Yield the state of the debt in *file*."""
-    debt = _thing(file, DEBT)
-    status = debt.inner("status") if not isinstance(debt.values.get("status"), str) else Thing({})
-    word = status_of(debt)
-    meaning = _settled(debt) if word == SETTLED else STATUSES.get(word, UNKNOWN)
-    own = debt.inner("metadata").text(CASE_KEY)
-    changed = status if status.values.get("updated_at") else debt
-    words = (reason_of(debt), status.text("whodunnit"), _as_words(status.values.get("context")))
-    yield CaseStatus(
-        debt.id(),
-        own.rpartition(":")[2],
-        debt.text("account_number"),
-        meaning.state,
-        meaning.stage,
-        meaning.close_code,
-        changed.day("updated_at"),
-        word,
-        " ".join(filter(None, words)),
-    )
+class DebtFile:
+    """The state of the debt in a file; *findings* say afterwards that somebody must look at it.
+
+    Args:
+        file: what was fetched.
+        agreements: whose claims the debt may be.
+    """
+
+    def __init__(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> None:
+        self._file, self._agreements, self.findings = file, agreements, list[Finding]()
+
+    def __iter__(self) -> Iterator[CaseStatus]:
+        """Yield it."""
+        debt = _thing(self._file, DEBT)
+        word = status_of(debt)
+        status = debt.inner("status") if word != debt.values.get("status") else Thing({})
+        meaning = _settled(debt) if word == SETTLED else STATUSES.get(word, UNKNOWN)
+        if meaning is UNKNOWN or meaning.stage == LOOK_AT_IT:
+            values = {"case": debt.id(), "status": word}
+            self.findings.append(Finding(Severity.WARNING, "case.look_at_it", debt.id(), word, values))
+        changed = status if status.values.get("updated_at") else debt
+        words = (reason_of(debt), status.text("whodunnit"), _as_words(status.values.get("context")))
+        yield CaseStatus(
+            debt.id(),
+            self._claim_id(debt),
+            debt.text("account_number"),
+            meaning.state,
+            meaning.stage,
+            meaning.close_code,
+            changed.day("updated_at"),
+            word,
+            " ".join(filter(None, words)),
+        )
+
+    def _claim_id(self, debt: Thing) -> str:
+        name = debt.inner("metadata").text(CASE_KEY)
+        return next(filter(None, (our_number(agreement, name) for agreement in self._agreements)), "")
 
 
 class PaymentFile:
@@ -72,12 +100,12 @@ class PaymentFile:
         self._file, self.findings = file, list[Finding]()
 
     def __iter__(self) -> Iterator[Payment]:
-        """Yield it: a refund, or one that its payer disputes, takes the whole of it back (R-PM-11)."""
+        """Yield it; a refund takes the whole of it back (R-PM-11)."""
         thing = _thing(self._file, PAYMENT)
         status, key = thing.text("status"), f"{_KEY}:{thing.id()}"
         is_back = status != "succeeded"
         if status not in _MONEY or thing.amount("amount") <= 0:
-            raise thing.fault("is no payment that succeeded", "status" if status not in _MONEY else "amount")
+            raise thing.fault(said("wrong.unknown"), "status" if status not in _MONEY else "amount")
         yield Payment(
             1,
             thing.amount("amount"),
@@ -113,7 +141,7 @@ def _case_number(step: str, answer: Answer) -> str:
 def _thing(file: InboundFile, kind: str) -> Thing:
     told = Thing(_parsed(file))
     if told.text("kind") != kind:
-        raise told.fault(f"is no {kind}", "kind")
+        raise told.fault(said("wrong.other_than", expected=kind), "kind")
     return told.inner("told")
 
 

@@ -56,7 +56,7 @@ LIMITS = (
     "Ophelos: neither a company's number nor a postal address is sent: their fields are not published.",
     "Ophelos: a customer without e-mail and telephone is held: nobody could reach it.",
     "Ophelos: a changed customer card is not sent; what a payout contains is unknown, so it is kept and not split.",
-    "Ophelos: a payment that fails after it succeeded is kept as a file and shown there; a refund is a reversal of the whole.",
+    "Ophelos: a payment that fails or is disputed after it succeeded is kept as a file; a refund is a reversal of the whole.",
 )
 
 SETTINGS: Mapping[str, Mapping[str, object]] = {
@@ -93,8 +93,10 @@ UNKNOWN = Meaning("unknown")
 """A status that came after this was written: shown in Ophelos' own word, never guessed."""
 
 _ACTIVE = Meaning("active")
-_TO_BE_LOOKED_AT = Meaning("active", "action-required")
-_DISPUTED = Meaning("disputed", "action-required")
+LOOK_AT_IT = "action-required"
+"""Stage of what waits for somebody to act."""
+_TO_BE_LOOKED_AT = Meaning("active", LOOK_AT_IT)
+_DISPUTED = Meaning("disputed", LOOK_AT_IT)
 
 STATUSES: Mapping[str, Meaning] = {
     "initializing": Meaning("received"),
@@ -147,3 +149,9 @@ def organisation_of(agreement: Agreement) -> str:
 def own_id(agreement: Agreement, number: str) -> str:
     """Return the name by which Ophelos' objects know ours: a tenant may hold several creditors."""
     return f"{agreement.client_number}:{number}"
+
+
+def our_number(agreement: Agreement, name: str) -> str:
+    """Return our number in a name made by `own_id`; empty where it is another creditor's, or none of ours."""
+    prefix = own_id(agreement, "")
+    return name.removeprefix(prefix) if name.startswith(prefix) else ""

@@ -43,9 +43,19 @@ class OphelosSandbox(ApiSandbox):
     def __init__(self, root: Path, facts: Mapping[str, Any], now: Callable[[], datetime] = clock.now) -> None:
         self.organisation = str(facts.get("organisation_id", "org_1"))
         clients = {str(facts.get("client_id", "kravport")): str(facts.get("client_secret", "sandbox"))}
-        audience = str(facts.get("audience", "ophelos-api"))
-        super().__init__(root, TABLES, OAuth2(clients, audience=audience), self._sign, now)
+        self._oauth2 = OAuth2(clients, audience=str(facts.get("audience", "ophelos-api")))
+        super().__init__(root, TABLES, self._oauth2, self._sign, now)
         self._routes()
+
+    def way_in(self, address: str, ca_pem: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return ``transport`` and ``secrets`` of an agreement that leads here, served at *address*."""
+        client, secret = next(iter(self._oauth2.clients.items()))
+        auth = {
+            "kind": "oauth2", "token_url": f"{address}{self._oauth2.path}", "client_id": client,
+            "audience": self._oauth2.audience,
+        }  # fmt: skip
+        transport = {"kind": "https", "base_url": address, "ca": ca_pem, "auth": auth}
+        return {"transport": transport, "secrets": {"api_client_secret": secret}}
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
@@ -122,7 +132,11 @@ class OphelosSandbox(ApiSandbox):
 
     def _create_debt(self, things: Things) -> _Answer:
         known = {one["id"] for one in things.all("customer")}
-        debt = Books(things).open(rules.debt(_body(), known, self.organisation))
+        body = rules.debt(_body(), known, self.organisation)
+        for one in things.all("refusal"):
+            if one["account_number"] == body.get("account_number"):
+                raise rules.Unprocessable({one["field"]: [one["text"]]})
+        debt = Books(things).open(body)
         self.created("debt", str(debt["metadata"].get("gw_case", debt["id"])))
         self._ring(things, "debt.created", debt)
         return debt, 201
@@ -194,13 +208,19 @@ class OphelosSandbox(ApiSandbox):
 
     # --- orders: what the world does ---------------------------------------------------------------------------------
 
-    def pay(self, claim_id: str, minor: int, on: date) -> str:
-        """Let the customer of a claim pay by card; return the payment's id."""
+    def refuse(self, account_number: str, field: str, text: str) -> None:
+        """Refuse the debt of that number from now on, whatever it says."""
+        with self.transaction() as connection:
+            told = {"account_number": account_number, "field": field, "text": text}
+            Things(connection, self.now()).add("refusal", told)
+
+    def pay(self, claim_id: str, minor: int, on: date, status: str = "pending") -> str:
+        """Let the customer of a claim begin to pay by card; return the payment's id."""
         with self.transaction() as connection:
             things = Things(connection, self.now())
             debt = _debt_of(things, claim_id)
             told = {
-                "amount": minor, "currency": debt["currency"], "payment_provider": "card",
+                "amount": minor, "currency": debt["currency"], "payment_provider": "card", "status": status,
                 "transaction_at": f"{on.isoformat()}T11:15:00Z", "transaction_ref": f"ch_{debt['id']}_{minor}",
             }  # fmt: skip
             made = Books(things).pay(debt, told)
@@ -208,12 +228,21 @@ class OphelosSandbox(ApiSandbox):
         return str(made["id"])
 
     def pay_some(self, on: date, seed: int) -> list[str]:
-        """Let about half of the customers pay, in full or in part; return the payments' ids."""
+        """Let about half of the customers begin to pay, in full or in part; return the payments' ids."""
         dice, made = random.Random(seed), []  # noqa: S311  # guards nothing
         for claim_id, minor in sorted(self.balances().items()):
             if minor > 1 and dice.randrange(2):
                 made.append(self.pay(claim_id, dice.choice((minor, minor // 2)), on))
         return made
+
+    def write_payments(self, now: datetime) -> list[str]:
+        """Let what was begun succeed; return the payments' ids: there is no file, only something new to ask for."""
+        with self.transaction() as connection:
+            things = Things(connection, now)
+            begun = [payment for payment in things.all("payment") if payment["status"] == "pending"]
+            for payment in begun:
+                Books(things).succeed(payment)
+        return [str(payment["id"]) for payment in begun]
 
     def refund(self, payment_id: str) -> None:
         """Give a payment back to the customer."""

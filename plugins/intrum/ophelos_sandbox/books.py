@@ -59,9 +59,16 @@ class Books:
     def pay(self, debt: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
         """Take a payment on a debt, of the client's telling or the customer's."""
         self._refuse_ended(debt)
-        made = self.things.add("payment", {**told, "debt": debt["id"], "status": "succeeded"}, debt["id"])
+        made = self.things.add("payment", {"status": "succeeded", **told, "debt": debt["id"]}, debt["id"])
         self._settle(debt)
         return made
+
+    def succeed(self, payment: dict[str, Any]) -> None:
+        """Let a payment that was begun come in."""
+        self.things.change(payment, status="succeeded")
+        debt = self.things.get("debt", payment["debt"])
+        assert debt is not None
+        self._settle(debt)
 
     def refund(self, payment: dict[str, Any]) -> None:
         """Give a payment back; a debt that was paid with it goes on."""

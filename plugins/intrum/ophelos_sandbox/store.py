@@ -18,7 +18,7 @@ CREATE INDEX IF NOT EXISTS thing_object ON thing (object, debt);
 """
 _PREFIXES = {
     "customer": "cus", "contact_detail": "cd", "debt": "deb", "invoice": "inv", "line_item": "li", "payment": "pay",
-    "payout": "po", "webhook": "wh", "event": "evt",
+    "payout": "po", "webhook": "wh", "event": "evt", "refusal": "ref",
 }  # fmt: skip
 PAGE_ROWS, PAGE_ROWS_MAX = 10, 100
 _CLAUSE = re.compile(r"(?P<field>[a-z_.]+|metadata\['[^']+'\])(?P<sign>>=|<=|:|=|>|<)(?P<value>'[^']*'|[^\s'()]+)")
