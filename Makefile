@@ -7,7 +7,7 @@ PYTHON ?= python3
 ARGS ?=
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo run test check format fuzz bench bench-payments docs screenshots lock migration clean
+.PHONY: help demo run test check format fuzz bench bench-exports bench-payments docs screenshots lock migration clean
 
 help:  ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,12 @@ format: $(INSTALLED)  ## Let ruff format and mend what it safely can
 fuzz: $(INSTALLED)  ## Damage files for every payment reader until something breaks; ARGS="--minutes 10 --format camt"
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
-bench: $(INSTALLED)  ## The evening run and the payments import beside peers and limits; ARGS="--no-peers" installs nothing
+bench: $(INSTALLED)  ## The evening run, the payments import and every outgoing format beside peers and limits; ARGS="--no-peers" installs nothing
 	@$(BIN)/python -m bench.evening $(ARGS)
+	@$(BIN)/python -m bench.exports $(filter --no-peers,$(ARGS))
+
+bench-exports: $(INSTALLED)  ## Outgoing formats beside limits and peers; ARGS="--sizes 1000 --formats factonor" narrows
+	@$(BIN)/python -m bench.exports $(ARGS)
 
 bench-payments: $(INSTALLED)  ## Payment file readers beside limits and peers; ARGS="--sizes 1000" narrows
 	@$(BIN)/python -m bench.payments $(ARGS)

@@ -18,12 +18,11 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from bench import floor
-from bench.peer_environment import ROOT, peer_python
+from bench.peer_environment import Peers, asked, compared
 from bench.phases import write_payments
 
 WORDS = {
@@ -38,13 +37,6 @@ PEERS = {"run": ("bench.peers.invoice_writers", 1_000), "pay": ("bench.peers.acc
 Row = dict[str, Any]
 
 
-class Peers(NamedTuple):
-    """Items a second of each peer, or why there are none."""
-
-    rates: dict[str, float]
-    absent: str | None = None
-
-
 def main() -> int:
     """Measure and print a table; whoever reads it compares it with what issue or release promises."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -54,7 +46,7 @@ def main() -> int:
     parser.add_argument("--no-peers", action="store_true", help="measure ours and the limits only")
     options = parser.parse_args()
     peers = {
-        phase: Peers({}, "not asked") if options.no_peers else _peers(module, count)
+        phase: Peers({}, "not asked") if options.no_peers else asked(module, count)
         for phase, (module, count) in PEERS.items()
     }
     rows = [row for name in options.databases for row in _database(name, options.sizes, peers)]
@@ -67,14 +59,6 @@ def main() -> int:
     return 0
 
 
-def _peers(module: str, count: int) -> Peers:
-    python = peer_python("peers-evening.txt")
-    if python is None:
-        return Peers({}, "not installed")
-    done = subprocess.run([str(python), "-m", module, str(count)], check=False, stdout=subprocess.PIPE, cwd=ROOT)
-    return Peers({}, "failed") if done.returncode else Peers(json.loads(done.stdout))
-
-
 def _database(name: str, sizes: list[int], peers: dict[str, Peers]) -> Iterator[Row]:
     for count in sizes:
         with tempfile.TemporaryDirectory(prefix="kravport-bench-") as folder, _url(name, Path(folder)) as (url, plain):
@@ -85,7 +69,7 @@ def _database(name: str, sizes: list[int], peers: dict[str, Peers]) -> Iterator[
             }
             for phase in WORDS:
                 row = {"database": name, "phase": phase, **_phase(phase, count, url, folder)}
-                yield row | _compared(row["per_second"], limit.get(phase), peers.get(phase, Peers({})))
+                yield row | compared(row["per_second"], limit.get(phase), peers.get(phase, Peers({})))
 
 
 def _phase(phase: str, count: int, url: str, folder: str) -> Row:
@@ -99,16 +83,6 @@ def _phase(phase: str, count: int, url: str, folder: str) -> Row:
         "items": int(items), "seconds": round(told["seconds"], 2), "per_second": round(items / told["seconds"]),
         "microseconds_per_item": round(told["seconds"] / items * 1e6, 1), "peak_mib": round(told["peak_mib"]),
         "start_mib": round(told["start_mib"]),
-    }  # fmt: skip
-
-
-def _compared(rate: float, limit: float | None, peers: Peers) -> Row:
-    """Return our ratio to the limit and to the fastest peer, with the rates of all."""
-    best, fastest = max(peers.rates.items(), key=itemgetter(1), default=(None, None))
-    return {
-        "limit_per_second": round(limit) if limit else None, "of_limit": round(rate / limit, 3) if limit else None,
-        "peers_per_second": {name: round(rate) for name, rate in peers.rates.items()}, "peers_absent": peers.absent,
-        "best_peer": best, "of_best_peer": round(rate / fastest, 2) if fastest else None,
     }  # fmt: skip
 
 

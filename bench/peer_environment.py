@@ -10,17 +10,46 @@ To lock anew, with bench/peers-evening.in as the example:
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
 import venv
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".bench-cache"
 INSTALL_SECONDS = 300
 """A machine without a registry shall not hold the benchmark up for longer."""
+
+
+class Peers(NamedTuple):
+    """Items a second of each peer, or why there are none."""
+
+    rates: dict[str, float]
+    absent: str | None = None
+
+
+def asked(module: str, count: int) -> Peers:
+    """Return what *module* (`bench.peers`) measures of the evening's peers with *count* items."""
+    python = peer_python("peers-evening.txt")
+    if python is None:
+        return Peers({}, "not installed")
+    done = subprocess.run([str(python), "-m", module, str(count)], check=False, stdout=subprocess.PIPE, cwd=ROOT)
+    return Peers({}, "failed") if done.returncode else Peers(json.loads(done.stdout))
+
+
+def compared(rate: float, limit: float | None, peers: Peers) -> dict[str, Any]:
+    """Return our ratio to the limit and to the fastest peer, with the rates of all."""
+    best, fastest = max(peers.rates.items(), key=itemgetter(1), default=(None, None))
+    return {
+        "limit_per_second": round(limit) if limit else None, "of_limit": round(rate / limit, 3) if limit else None,
+        "peers_per_second": {name: round(rate) for name, rate in peers.rates.items()}, "peers_absent": peers.absent,
+        "best_peer": best, "of_best_peer": round(rate / fastest, 2) if fastest else None,
+    }  # fmt: skip
 
 
 @cache

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.exchange import AgencyProfile
+from gateway.domain.transport import PULL
 from gateway.errors import DataError
 
 VALUE_CHARACTERS_MAX = 2000
@@ -16,7 +17,7 @@ TEXTS = ("display_name", "client_number", "payment_account", "transfer_time")
 SFTP_FIELDS = ("host", "port", "user", "host_key", "upload", "download")
 API_FIELDS = ("base_url", "auth_kind", "token_url", "client_id", "audience", "scope", "ca")
 API_AUTH = ("oauth2", "bearer", "header")
-WAYS = {"sftp": SFTP_FIELDS, "https": API_FIELDS}
+WAYS: Mapping[str, tuple[str, ...]] = {"sftp": SFTP_FIELDS, "https": API_FIELDS, PULL: ()}
 _CA_CHARACTERS_MAX = 20_000
 _PLUGIN = "plugin_"
 
@@ -94,6 +95,8 @@ def typed_transport(before: Mapping[str, Any], form: Mapping[str, str]) -> dict[
     kind = form.get("transport_kind", "")
     if kind == "https":
         return _typed_api(form)
+    if kind == PULL:
+        return {"kind": PULL}
     if kind != "sftp":
         return dict(before)
     found: dict[str, Any] = {"kind": "sftp", "keeps_files": form.get("transport_keeps_files") == "1"}

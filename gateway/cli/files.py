@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from gateway.accounting.documents import DocumentKind
 from gateway.accounting.files import CreditorFacts, Document, decode_file, to_records
@@ -20,7 +20,7 @@ from gateway.errors import DataError, GatewayError, Refused
 from gateway.formats.detect import PROFILES
 from gateway.formats.explain import explain_to
 from gateway.formats.view import FIRST
-from gateway.services import inbound
+from gateway.services import documents, inbound
 from gateway.services.creditors import add_creditor
 from gateway.services.house import House
 from gateway.services.ingest import IngestRejected
@@ -186,25 +186,29 @@ def _ingest_one(house: House, owner: tuple[int, CreditorFacts], source: str, pat
         about = {"file": str(path), **{name: value for name, value in document.as_dict(lang).items() if name != "file"}}
         if document.kind is DocumentKind.REFUSED:
             return {"outcome": "refused", **about}
-        return _take(house, owner, source, document, about, lang)
 
+        def keep(connection: Connection, _: object) -> None:
+            if document.entry is not None:
+                documents.keep(connection, owner[0], source, document.entry.external_id, stream)
 
-def _take(
-    house: House, owner: tuple[int, CreditorFacts], source: str, document: Document, about: dict[str, Any], lang: str
-) -> dict[str, Any]:
-    creditor, facts = owner
-    try:
-        result = ingest_records(house, creditor, source, to_records(document, facts), actor=actor())
-    except (LinesRejected, IngestRejected) as error:
-        return {"outcome": "refused", **about, "rejected": [plain(_in(lang, fault)) for fault in error.rejected]}
-    except Refused as error:
-        return _refusal(about, error.code, reasons.sentence(error.code, lang, error.values))
-    except GatewayError as error:
-        return _refusal(about, "ingest.failed", str(error))
+        try:
+            result = ingest_records(
+                house, owner[0], source, to_records(document, owner[1]), actor=actor(), conclude=keep
+            )
+        except GatewayError as error:
+            return _not_taken(about, error, lang)
     counts = {
         name: getattr(result, name) for name in ("created", "changed", "unchanged", "customers", "entries", "links")
     }
     return {"outcome": _outcome(document), **about, **counts}
+
+
+def _not_taken(about: dict[str, Any], error: GatewayError, lang: str) -> dict[str, Any]:
+    if isinstance(error, LinesRejected | IngestRejected):
+        return {"outcome": "refused", **about, "rejected": [plain(_in(lang, fault)) for fault in error.rejected]}
+    if isinstance(error, Refused):
+        return _refusal(about, error.code, reasons.sentence(error.code, lang, error.values))
+    return _refusal(about, "ingest.failed", str(error))
 
 
 def _outcome(document: Document) -> str:

@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from gateway.agencies import Agencies
 from gateway.cli.common import say
 from gateway.config import Settings
 from gateway.demo import sandboxes
 from gateway.demo.evening import play
+from gateway.demo.ledger import choices
 from gateway.demo.office import EMAIL, PASSWORD
 from gateway.demo.stage import Stage
 from gateway.logs import configure
@@ -31,6 +33,7 @@ def demo(patience: float, agency: str | None, layout: str, state: Path | None, *
     KRAVPORT_REDIS_URL it runs on those, in a schema of its own that it drops at the end. Exit code 0 only if the
     agencies' ledgers equal ours claim by claim.
     """
+    _check_choice(agency, layout)
     configure("pretty", "warning")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
@@ -64,6 +67,22 @@ def sandbox(config: Path) -> None:
         sandboxes.serve(config)
     except KeyboardInterrupt:
         return
+
+
+def _check_choice(agency: str | None, layout: str) -> None:
+    """Refuse a name that does not exist as any wrong option is refused, with those that do."""
+    agencies = Agencies.load()
+    if agency is None:
+        if layout:
+            raise click.UsageError("a layout is one of an agency's: name the agency, too (--agency)")
+    elif agency not in {*agencies.loaded, *agencies.broken}:
+        raise click.BadParameter(
+            f"{agency!r} is not installed; there is {', '.join(sorted(agencies.loaded))}.", param_hint="--agency"
+        )
+    elif layout and agencies[agency].profile.layout(layout) is None:
+        raise click.BadParameter(
+            f"{agency} has no {layout!r}; {choices(agencies[agency].profile)}.", param_hint="--layout"
+        )
 
 
 def _show(result: dict[str, Any], *, as_json: bool) -> None:

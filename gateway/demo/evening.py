@@ -19,7 +19,6 @@ from gateway.demo.ledger import LEFT_FOR_TOMORROW, creditors, creditors_of, firs
 from gateway.demo.office import Desk
 from gateway.demo.stage import Stage, running, set_stage
 from gateway.domain.exchange import Can
-from gateway.errors import DataError
 from gateway.services.delivery import confirm_delivery
 from gateway.services.mailbox import fetch_now
 from gateway.services.preview import preview
@@ -59,11 +58,12 @@ class Evening:
 
     def money(self) -> None:
         """Debtors pay the agencies; the money comes back by webhook, OCR giro and camt.054, and is posted."""
-        stories = {"lowell": self._lowell_pays, "intrum": self._intrum_pays, "factoring": self._factor_pays}
+        stories = {"lowell": self._lowell_pays, "intrum": self._intrum_pays}
         files = 0
         for agency_key, desk in self._agencies().items():
             has_story = agency_key in stories and not desk.creditor.facts
-            files += stories[agency_key]() if has_story else self._agency_pays(desk)
+            pays = self._factor_pays if desk.creditor.is_factored else self._agency_pays
+            files += stories[agency_key]() if has_story else pays(desk)
         self._settle("payments read", lambda: self._files_read() >= files)
         posted = office.post_what_waits(self.stage, self.desks.values())
         self._say(f"bookkeeper posted {posted} payments; the certain ones were posted automatically where agreed")
@@ -188,10 +188,11 @@ class Evening:
         )
         return 2
 
-    def _factor_pays(self) -> int:
-        claims = self._open_claims("vik")
-        by_camt, by_ocr = dict(claims[:4]), dict(claims[4:7])
-        self.stage.order("factoring", ("pay", (by_camt, "@now")), ("pay", (by_ocr, "@now"), {"via": "ocr"}))
+    def _factor_pays(self, desk: Desk) -> int:
+        """A factor pays through its bank: as its country usually does, in Norway by OCR giro as well."""
+        claims, also = self._open_claims(desk.creditor.key), {"via": "ocr"} if desk.creditor.country == "NO" else {}
+        usual, other = dict(claims[:4]), dict(claims[4:7])
+        self.stage.order(desk.creditor.agency_key, ("pay", (usual, "@now")), ("pay", (other, "@now"), also))
         return 2
 
     def _agency_pays(self, desk: Desk) -> int:
@@ -210,18 +211,19 @@ class Evening:
         return len(results[-1]) if isinstance(results[-1], list) else 1
 
     def _open_claims(self, key: str) -> list[tuple[str, int]]:
-        """Return claims the agency has with their agency balance, by invoice number; a factor knows the number only."""
+        """Return claims the agency has, as they are called there, with their agency balance; sorted by invoice number."""
         desk = self.desks[key]
-        name = LedgerEntry.number if desk.creditor.is_factored else Claim.claim_id
+        theirs = self.stage.their_balances(desk.creditor.agency_key)
         query = (
-            select(name, Claim.told_minor)
+            select(Claim.claim_id, LedgerEntry.number, Claim.told_minor)
             .join(LedgerEntry, LedgerEntry.id == Claim.entry_id)
             .where(Claim.agreement_id == desk.agreement_id, Claim.state != "rejected", Claim.told_minor > 0)
             .where(LedgerEntry.number.not_in(LEFT_FOR_TOMORROW))
             .order_by(LedgerEntry.number)
         )
         with self.stage.house.database.read() as connection:
-            return [(str(claim), int(minor)) for claim, minor in connection.execute(query)]
+            rows = connection.execute(query).all()
+        return [(tally.called(row[0], row[1], theirs), int(row[2])) for row in rows]
 
     def _files_read(self) -> int:
         return self._count(InboundFile.id, InboundFile.kind == "payments", InboundFile.finished_at.is_not(None))
@@ -280,14 +282,12 @@ def play(
         state_file: where to write the business state at the end (`gateway.demo.tally.state`).
         stays: called at the end, with everything still running; the demo ends when it returns.
         agency: key of the one agency to play it with; by default the three of the story.
-        layout: under which of its layouts, if not that of its own creditor or its first.
+        layout: under which of the layouts of *agency*, if not that of its own creditor or its first.
 
     Raises:
         DataError: the demo cannot be played with *agency*.
         DemoStuck: something that must happen did not.
     """
-    if layout and not agency:
-        raise DataError("a layout is one of an agency's: name the agency, too")
     wanted = creditors_of(Agencies.load()[agency].profile, layout) if agency else creditors()
     for creditor in wanted:
         sandboxes.maker_of(creditor.agency_key)  # known now, not after waiting for a process that ended

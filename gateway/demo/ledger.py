@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from gateway.demo.people import company, organisation_numbers, person
 from gateway.domain.exchange import AgencyProfile, Can, LayoutProfile, Service
-from gateway.domain.identifiers import KidCheck, make_kid, make_ocr
+from gateway.domain.identifiers import KidCheck, make_kid, make_ocr, make_viitenumero
 from gateway.errors import DataError
 
 Record = dict[str, Any]
@@ -23,7 +23,7 @@ _OVERDUE, _REMINDED = timedelta(days=60), timedelta(days=7)
 _COMMON = "EUR"
 """Currency of a creditor whose agency does not take its own."""
 SECOND_DAY = "2026-11-24"
-LEFT_FOR_TOMORROW = frozenset({"10010", "10018", "10021", "20015", "30002"})
+LEFT_FOR_TOMORROW = frozenset({"10010", "10018", "10021", "20015", "30002", "40005"})
 """Invoices that nobody pays on the first evening, because something else happens to them on the second."""
 
 
@@ -43,14 +43,14 @@ class DemoCreditor:
     profile: str
     client_number: str
     payment_account: str
-    settings: dict[str, str]
+    settings: Mapping[str, Any]
     posts_automatically: bool
     treated_as_factoring: bool = False
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_factored(self) -> bool:
-        """The agency is a factor: it knows claims by the invoice's number, and no file of its own comes back."""
+        """The agency is a factor: no file of its own comes back."""
         return self.service == "factoring"
 
 
@@ -137,29 +137,48 @@ def creditors_of(profile: AgencyProfile, layout: str = "") -> tuple[DemoCreditor
         raise DataError(f"{profile.key} takes no invoices yet. {' '.join(profile.limits[:1])}")
     chosen = profile.layout(layout or profile.layouts[0].name)
     if chosen is None:
-        raise DataError(
-            f"{profile.key} has no layout {layout}; it has {', '.join(one.name for one in profile.layouts)}"
-        )
+        raise DataError(f"{profile.key} has no layout {layout}; {choices(profile)}")
+    if not chosen.series:
+        raise DataError(f"{profile.key} only reads {layout} and writes nothing in it; {choices(profile)}")
     for creditor in creditors():
         if creditor.agency_key == profile.key and layout in {"", creditor.profile}:
             return (creditor,)
-    for creditor in creditors()[:2]:
+    for creditor in _standing_in(profile):
         if creditor.country in (chosen.markets or profile.markets):
             currencies = chosen.currencies or profile.currencies
             currency = creditor.currency if creditor.currency in currencies else _COMMON
             if currency in currencies:
                 facts = {"layout": layout} if layout else {}
                 return (replace(_in_place_of(creditor, profile, chosen), currency=currency, facts=facts),)
-    raise DataError(f"{profile.key} works in {', '.join(sorted(profile.markets))}; the demo's ledgers are NO and SE")
+    raise DataError(
+        f"{profile.key} works in {', '.join(sorted(profile.markets))}; the demo's ledgers are NO, SE and FI"
+    )
+
+
+def choices(profile: AgencyProfile) -> str:
+    """Return which of an agency's layouts an evening can be played with, in words."""
+    return f"there is {', '.join(one.name for one in profile.layouts if one.series)}"
+
+
+def _standing_in(profile: AgencyProfile) -> tuple[DemoCreditor, ...]:
+    """Return who may take this agency, best first: for a factor the one that sells its invoices, a Finn last."""
+    fjord, sjo, vik = creditors()
+    meri = replace(
+        fjord, key="meri", name="Meri Oy", organisation_number=next(organisation_numbers("FI")), country="FI",
+        currency="EUR", time_zone="Europe/Helsinki", language="en", client_number="2468",
+        payment_account="FI2112345600000785",
+    )  # fmt: skip
+    return (vik, sjo, meri) if Service.FACTORING in profile.services else (fjord, sjo, meri)
 
 
 def _in_place_of(creditor: DemoCreditor, profile: AgencyProfile, layout: LayoutProfile) -> DemoCreditor:
-    """Return *creditor* with this agency, with the settings that have a default and those its layout needs.
+    """Return *creditor* with this agency, with the settings that have a default, and an example of those its layout needs.
 
     One that needs others says so when the agreement is made. An agency that can do more than collect is not asked to.
     """
-    needed = dict.fromkeys(layout.settings, "DEMO-1")
-    properties = cast("Mapping[str, Mapping[str, Any]]", profile.settings_schema.get("properties", {}))
+    rules = cast("Mapping[str, Mapping[str, Any]]", profile.settings_schema.get("properties", {}))
+    usual = {name: rule["default"] for name, rule in rules.items() if "default" in rule}
+    needed = {name: _example(rules.get(name, {})) for name in layout.settings}
     at_once = (Service.LEDGER, Service.REMINDER)
     service = next((one for one in at_once if one in profile.services), min(profile.services, key=str))
     return replace(
@@ -167,9 +186,13 @@ def _in_place_of(creditor: DemoCreditor, profile: AgencyProfile, layout: LayoutP
         agency_key=profile.key,
         service=service.value,
         profile=layout.name,
-        settings={name: rule["default"] for name, rule in properties.items() if "default" in rule} | needed,
+        settings=needed | usual,
         treated_as_factoring=False,
     )
+
+
+def _example(rule: Mapping[str, Any]) -> Any:
+    return next(iter(rule.get("examples", ())), "DEMO-1")
 
 
 def told_by(creditor: DemoCreditor, day: Callable[[str], list[Record]]) -> list[Record]:
@@ -190,12 +213,12 @@ def _overdue(record: Record) -> Record:
 
 def first_day(key: str) -> list[Record]:
     """Return what the accounting system of creditor *key* tells before the first evening."""
-    return {"fjord": _fjord, "sjo": _sjo, "vik": _vik}[key]().records
+    return {"fjord": _fjord, "sjo": _sjo, "vik": _vik, "meri": _meri}[key]().records
 
 
 def second_day(key: str) -> list[Record]:
     """Return what changes between the first and the second evening: links, unlinking, later items, a completed order."""
-    books = Books("SEK" if key == "sjo" else "NOK", _ocr if key == "sjo" else _kid)
+    books = _empty(key)
     if key == "fjord":
         books.invoice("C2006", 10_014, 88_000, order_status="invoiced", order_number="O-14")
         books.link("L-LATE", "I10010", "P-LOOSE")
@@ -205,20 +228,27 @@ def second_day(key: str) -> list[Record]:
     elif key == "sjo":
         books.entry("payment", "P-SE2", "C3007", 40_000, booked=SECOND_DAY, bank_reference="SE-2")
         books.link("L-SE2", "I20015", "P-SE2")
-    else:
+    elif key == "vik":
         books.entry("credit_note", "K-VIK2", "C40", 15_000, number="90012", credits=["30002"], booked=SECOND_DAY)
         books.link("L-VIK2", "I30002", "K-VIK2")
+    else:
+        books.entry("credit_note", "K-FI2", "C402", 12_000, number="90022", credits=["40005"], booked=SECOND_DAY)
+        books.link("L-FI2", "I40005", "K-FI2")
     return books.records
 
 
 def third_day(key: str) -> list[Record]:
     """Return new invoices that wait for a third evening, so that a visitor of the panel sees what goes tonight."""
-    books = Books("SEK" if key == "sjo" else "NOK", _ocr if key == "sjo" else _kid)
+    books = _empty(key)
     customers, first = {"fjord": (("C2010", "C2011", "C2014"), 10_101), "sjo": (("C3006", "C3010"), 20_101),
-                        "vik": (("C43", "C44"), 30_101)}[key]  # fmt: skip
+                        "vik": (("C43", "C44"), 30_101), "meri": (("C405", "C406"), 40_101)}[key]  # fmt: skip
     for number, customer in enumerate(customers, start=first):
         books.invoice(customer, number, _amount(number), booked=SECOND_DAY, due="2026-12-08")
     return books.records
+
+
+def _empty(key: str) -> Books:
+    return Books(*{"sjo": ("SEK", _ocr), "meri": ("EUR", _viite)}.get(key, ("NOK", _kid)))
 
 
 def _kid(customer: str, invoice: str) -> str:
@@ -230,6 +260,10 @@ def _ocr(customer: str, invoice: str) -> str:
     return make_ocr(f"{customer}{invoice}", with_length_digit=True)
 
 
+def _viite(customer: str, invoice: str) -> str:
+    return make_viitenumero(f"{customer}{invoice}")
+
+
 def _amount(number: int) -> int:
     """An amount that looks like one: different for each invoice, with odd øre here and there."""
     return 25_000 + number % 97 * 1_350 + (number % 4 == 0) * 37
@@ -237,7 +271,7 @@ def _amount(number: int) -> int:
 
 def _fjord() -> Books:
     """Thirty customers, sixty invoices; one of each kind of trouble."""
-    books = Books("NOK", _kid)
+    books = _empty("fjord")
     numbers = list(organisation_numbers("NO"))[2:]
     cards = [company("NO", n, number) for n, number in enumerate(numbers)]
     cards += [person("NO", n, with_id=n % 3 != 0) for n in range(len(numbers), 27)]
@@ -291,7 +325,7 @@ def _fjord_specials(books: Books) -> None:
 
 def _sjo() -> Books:
     """Twenty customers, forty invoices; Intrum insists on numbers."""
-    books = Books("SEK", _ocr)
+    books = _empty("sjo")
     numbers = list(organisation_numbers("SE"))[1:]
     cards = [company("SE", n, number) for n, number in enumerate(numbers)]
     cards += [person("SE", n) for n in range(len(numbers), 17)]
@@ -313,7 +347,7 @@ def _sjo() -> Books:
 
 def _vik() -> Books:
     """Ten customers, twenty invoices; the factor takes companies with numbers only and no payments."""
-    books = Books("NOK", _kid)
+    books = _empty("vik")
     numbers = list(organisation_numbers("NO"))[2:]
     cards = [company("NO", n + 40, number) for n, number in enumerate(numbers)]
     cards += [person("NO", 50), company("NO", 51, ""), company("NO", 52, "", name="AS Feil Rekkefølge")]
@@ -326,6 +360,21 @@ def _vik() -> Books:
     books.link("L-VIK1", "I30001", "K-VIK1")
     books.entry("payment", "P-VIK1", "C42", 20_000, is_bank=True, bank_reference="VIK-1")
     books.link("L-VIK2P", "I30005", "P-VIK1")
+    return books
+
+
+def _meri() -> Books:
+    """Twelve customers, twenty-four invoices; nobody has a national id, for Finland keeps none for tests that are valid."""
+    books = _empty("meri")
+    numbers = list(organisation_numbers("FI"))[1:11]
+    cards = [company("FI", n, number) for n, number in enumerate(numbers)]
+    cards += [person("FI", 10, with_id=False), company("FI", 11, "", name="Numeroton Oy")]
+    customers = [books.card(str(400 + n), {k: v for k, v in card.items() if v}) for n, card in enumerate(cards)]
+    for n, customer in enumerate(customers):
+        for number in (40_001 + 2 * n, 40_002 + 2 * n):
+            books.invoice(customer, number, _amount(number), text="Tavarat")
+    books.entry("credit_note", "K-FI1", "C401", 10_000, number="90021", credits=["40003"])
+    books.link("L-FI1", "I40003", "K-FI1")
     return books
 
 

@@ -18,7 +18,10 @@ from gateway.demo import sandboxes
 from gateway.demo.ledger import DemoCreditor, Record, lines
 from gateway.demo.stage import DemoStuck, Stage, sftp_password
 from gateway.domain.exchange import Severity
+from gateway.domain.transport import PULL, is_pull
+from gateway.formats import pull
 from gateway.services import agreements, creditors, customers, links, marks, people, posting
+from gateway.testing.pull_agency import ACCESS
 
 EMAIL, PASSWORD = "demo@kravport.example", "kravport demo 2026"
 """Log-in of the demo's panel; it listens on this machine only and holds invented data."""
@@ -80,7 +83,7 @@ def _open_desk(stage: Stage, creditor: DemoCreditor) -> Desk:
 
 def _agree(stage: Stage, creditor: DemoCreditor, creditor_id: int) -> int:
     house, actor, key = stage.house, "demo", creditor.agency_key
-    transport, given = _way_in(stage, key)
+    transport, given = _way_in(stage, creditor)
     agreement_id = agreements.create_agreement(
         house,
         creditor_id,
@@ -99,17 +102,30 @@ def _agree(stage: Stage, creditor: DemoCreditor, creditor_id: int) -> int:
     )
     for name, value in given.items():
         agreements.set_secret(house, agreement_id, name, value, actor)
-    secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
-    agreements.set_secret(house, agreement_id, "webhook_secret", secret, actor)
-    token = agreements.new_webhook_token(house, agreement_id, actor)
-    webhook = stage.sandbox_root / key / "webhook.json"
-    webhook.write_text(json.dumps({"url": f"{stage.address}/webhooks/{key}/{token}", "secret": secret}))
-    webhook.chmod(0o600)
+    _let_in(stage, key, agreement_id, fetches=is_pull(transport))
     return agreement_id
 
 
-def _way_in(stage: Stage, agency_key: str) -> tuple[dict[str, Any], Mapping[str, str]]:
+def _let_in(stage: Stage, key: str, agreement_id: int, *, fetches: bool) -> None:
+    """Tell the agency where to push, and with which secret; one that fetches gets a key."""
+    secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    agreements.set_secret(stage.house, agreement_id, "webhook_secret", secret, "demo")
+    token = agreements.new_webhook_token(stage.house, agreement_id, "demo")
+    told = {"webhook.json": {"url": f"{stage.address}/webhooks/{key}/{token}", "secret": secret}}
+    if fetches:
+        api_key = creditors.add_agency_key(stage.house, agreement_id, "demo agency", "demo")
+        told[ACCESS] = {"url": stage.address, "key": api_key}
+    for name, content in told.items():
+        file = stage.sandbox_root / key / name
+        file.touch(0o600)
+        file.write_text(json.dumps(content))
+
+
+def _way_in(stage: Stage, creditor: DemoCreditor) -> tuple[dict[str, Any], Mapping[str, str]]:
     """Return an agreement's way to a sandbox, its API where it has one, and the secrets that let it in."""
+    if creditor.profile == pull.PROFILE:
+        return {"kind": PULL}, {}
+    agency_key = creditor.agency_key
     ready = json.loads((stage.sandbox_root / sandboxes.READY).read_text())
     door = ready["https"].get(agency_key)
     if door:

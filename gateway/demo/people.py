@@ -1,7 +1,8 @@
 """Invented customers. Numbers pass their check digits and belong to nobody.
 
-Organisation numbers lie in 999 999 9xx and 559999-99xx; Norwegian national ids are synthetic (month + 80, as the Tax
-Administration's test population has them); Swedish ones carry the serials 238x that the Tax Agency keeps for tests.
+Organisation numbers lie in 999 999 9xx, 559999-99xx and 99999xx-x; Norwegian national ids are synthetic (month + 80, as the
+Tax Administration's test population has them); Swedish ones carry the serials 238x that the Tax Agency keeps for tests. Finland
+keeps none that pass its check, so invented Finns have no number.
 """
 
 from __future__ import annotations
@@ -46,15 +47,21 @@ _FIRST = (
     "Odd",
     "Pia",
 )
-_STREETS = {"NO": "Prøveveien", "SE": "Provgatan"}
-_PLACES = {"NO": ("0001", "Oslo"), "SE": ("111 11", "Stockholm")}
-_DIALS = {"NO": "+47 00 00 0", "SE": "+46 8 000 0"}
+_STREETS = {"NO": "Prøveveien", "SE": "Provgatan", "FI": "Koekatu"}
+_PLACES = {"NO": ("0001", "Oslo"), "SE": ("111 11", "Stockholm"), "FI": ("00100", "Helsinki")}
+_DIALS = {"NO": "+47 00 00 0", "SE": "+46 8 000 0", "FI": "+358 9 000 0"}
+_LANGUAGES = {"NO": "nb", "SE": "sv", "FI": "fi"}
+_FORMS = {"NO": "AS", "SE": "AB", "FI": "Oy"}
+_NUMBERS = {
+    "NO": ("999999{:03d}", range(900, 1000)),
+    "SE": ("559999-99{:02d}", range(100)),
+    "FI": ("{:08d}", range(99_999_700, 100_000_000)),
+}
 
 
 def organisation_numbers(country: str) -> Iterator[str]:
     """Yield every invented organisation number there is for *country*."""
-    pattern = "999999{:03d}" if country == "NO" else "559999-99{:02d}"
-    places = range(900, 1000) if country == "NO" else range(100)
+    pattern, places = _NUMBERS[country]
     yield from (number for number in map(pattern.format, places) if is_organisation_number(country, number))
 
 
@@ -65,8 +72,8 @@ def national_id(country: str, number: int) -> str:
 
 def company(country: str, number: int, organisation_number: str, **changes: str) -> dict[str, Any]:
     """Return the card of an invented company."""
-    form = "AS" if country == "NO" else "AB"
-    card = {"kind": "company", "name": f"{_word(number)} Handel {form}", "organisation_number": organisation_number}
+    name = f"{_word(number)} Handel {_FORMS[country]}"
+    card = {"kind": "company", "name": name, "organisation_number": organisation_number}
     return {**_card(country, number), **card, **changes}
 
 
@@ -92,7 +99,7 @@ def _card(country: str, number: int) -> Mapping[str, str]:
         "country": country,
         "email": f"kunde{number}@example.{country.lower()}",
         "phone": f"{_DIALS[country]}{number:02d}",
-        "language": "nb" if country == "NO" else "sv",
+        "language": _LANGUAGES[country],
     }
 
 

@@ -147,10 +147,11 @@ def _mailbox(root: Path, wanted: Mapping[str, Any]) -> Mailbox:
         agency = Postman(lambda inner: make(inner, facts), folder, ways & POST, dice)
     else:
         agency = make(folder, facts)
-    box = Mailbox(
-        wanted["key"], folder, wanted["password"], agency, tuple(wanted.get("pushes", ())), ways & LINE, dice,
-        api=getattr(agency, "api", None),
-    )  # fmt: skip
+    api = getattr(agency, "api", None)
+    pushes = (
+        ("",) if api else tuple(wanted.get("pushes", ()))
+    )  # nobody fetches from the mailbox of an agency with an API
+    box = Mailbox(wanted["key"], folder, wanted["password"], agency, pushes, ways & LINE, dice, api=api)
     if box.api:
         box.api.misbehave(ways & API, seed)
         box.pusher = Pusher(box.api)

@@ -35,6 +35,7 @@ from gateway.services.house import House
 
 _MARKER = ".kravport-demo"
 _STOP_SECONDS = 25
+_AGENCY_ACCOUNTS = {"NO": "15030000029", "SE": "SE3550000000054910000003", "FI": "FI5542345670000081"}
 
 
 class DemoStuck(GatewayError):
@@ -84,6 +85,11 @@ class Stage:
             raise DemoStuck(f"{agency_key}: {told['error']}")
         results: list[Any] = told["results"]
         return results
+
+    def their_balances(self, agency_key: str) -> dict[str, int]:
+        """Return what each claim owes in a sandbox agency's own ledger, by the name it has there."""
+        [balances] = self.order(agency_key, ("balances", ()))
+        return dict(balances)
 
 
 @contextmanager
@@ -220,7 +226,7 @@ def _agency(creditor: DemoCreditor) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "client_number": creditor.client_number,
         "creditor_account": creditor.payment_account,
-        "agency_account": "SE3550000000054910000003" if creditor.country == "SE" else "15030000029",
+        "agency_account": _AGENCY_ACCOUNTS[creditor.country],
     }
     if creditor.is_factored:
         facts |= {**creditor.settings, "agency_name": "Sandbox Factor AS"}

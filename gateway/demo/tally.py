@@ -42,8 +42,8 @@ def compare(stage: Stage, desks: Iterable[Desk]) -> Comparison:
     """Hold every claim an agency has against its sandbox's ledger, in both directions (R-VL-08)."""
     claims, differences = 0, []
     for desk in desks:
-        ours = _our_balances(stage, desk)
-        [theirs] = stage.order(desk.creditor.agency_key, ("balances", ()))
+        theirs = stage.their_balances(desk.creditor.agency_key)
+        ours = _our_balances(stage, desk, theirs)
         claims += len(theirs)
         differences += [
             f"{desk.creditor.agency_key} {claim}: we {ours.get(claim)}, agency {theirs.get(claim)}"
@@ -53,16 +53,20 @@ def compare(stage: Stage, desks: Iterable[Desk]) -> Comparison:
     return Comparison(claims, tuple(differences))
 
 
-def _our_balances(stage: Stage, desk: Desk) -> dict[str, int]:
-    """Return told less paid of every claim the agency has taken; a factor knows claims by invoice number."""
-    name = LedgerEntry.number if desk.creditor.is_factored else Claim.claim_id
+def _our_balances(stage: Stage, desk: Desk, theirs: Mapping[str, int]) -> dict[str, int]:
+    """Return told less paid of every claim the agency has taken, by the name it is known by there."""
     query = (
-        select(name, Claim.told_minor - Claim.agency_paid_minor)
+        select(Claim.claim_id, LedgerEntry.number, Claim.told_minor - Claim.agency_paid_minor)
         .join(LedgerEntry, LedgerEntry.id == Claim.entry_id)
         .where(Claim.agreement_id == desk.agreement_id, Claim.state != "rejected")
     )
     with stage.house.database.read() as connection:
-        return {str(key): int(balance) for key, balance in connection.execute(query)}
+        return {called(row[0], row[1], theirs): int(row[2]) for row in connection.execute(query)}
+
+
+def called(claim_id: str, number: str, theirs: Mapping[str, int]) -> str:
+    """Return how an agency that keeps the ledger *theirs* calls a claim: a layout may have room for the invoice's number only."""
+    return number if number in theirs else claim_id
 
 
 def numbers(database: Database) -> dict[str, Any]:

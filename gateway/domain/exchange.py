@@ -10,35 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from enum import Enum, Flag, StrEnum, auto
 from typing import BinaryIO, NamedTuple, Protocol
 
 from gateway.domain.instructions import Action, Instruction
+from gateway.domain.kinds import Can, CustomerKind, Direction, InboundKind, LinkKind, Origin, Service, Severity
+
+__all__ = [  # the closed lists too: plugins know them by this module
+    "TO_FACTORING", "AgencyProfile", "Agreement", "Can", "CaseStatus", "Claim", "Customer", "CustomerKind",
+    "Direction", "Envelope", "FactoringAssignment", "Finding", "InboundFile", "InboundKind", "LayoutProfile",
+    "LinkKind", "LinkedItem", "ObjectReceipt", "Origin", "Payment", "PaymentStream", "Receipt", "Reference",
+    "Seal", "Series", "Service", "Severity", "Sink", "Totals",
+]  # fmt: skip
 
 # --- what an agency is -----------------------------------------------------------------------------------------------
-
-
-class Can(Flag):
-    """What an agency takes. Panel and services ask this, never the plugin's name."""
-
-    EXPORT_INVOICE = auto()
-    EXPORT_LINKED_ITEMS = auto()
-    IMPORT_PAYMENTS = auto()
-    IMPORT_RECEIPT = auto()
-    IMPORT_CASE_STATUS = auto()
-    IMPORT_SETTLEMENT = auto()
-    MARK_FACTORING = auto()
-    CHECK_CUSTOMER = auto()
-    ACKNOWLEDGE = auto()
-
-
-class Service(Enum):
-    """What the creditor bought (glossary 12, 13, 14, 18)."""
-
-    LEDGER = "ledger"
-    COLLECTION = "collection"
-    FACTORING = "factoring"
-    REMINDER = "reminder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +122,6 @@ class Agreement:
 # --- findings --------------------------------------------------------------------------------------------------------
 
 
-class Severity(Enum):
-    """How much a finding matters: ``BLOCKING`` holds the item or stops the file."""
-
-    INFO = "info"
-    WARNING = "warning"
-    BLOCKING = "blocking"
-
-
 class Finding(NamedTuple):
     """One thing wrong with one datum, said so that a bookkeeper can mend it.
 
@@ -161,14 +137,6 @@ class Finding(NamedTuple):
 
 
 # --- outbound --------------------------------------------------------------------------------------------------------
-
-
-class CustomerKind(Enum):
-    """R-CD-01. A card whose kind is not known has ``None`` in its place; it is never guessed."""
-
-    PRIVATE = "private"
-    COMPANY = "company"
-    PUBLIC = "public"
 
 
 class Customer(NamedTuple):
@@ -199,32 +167,6 @@ class Customer(NamedTuple):
     def identity_number(self) -> str:
         """The number that identifies the debtor: the organisation number, else the national id, else empty."""
         return self.national_id if self.kind is CustomerKind.PRIVATE else self.organisation_number
-
-
-class Origin(Enum):
-    """Who told us. What came from the agency is never sent back to it (R-OP-04)."""
-
-    CREDITOR = "creditor"
-    AGENCY = "agency"
-    BANK = "bank"
-
-
-class LinkKind(StrEnum):
-    """What a linked item is; decides whether it lowers or raises the claim together with its direction."""
-
-    DIRECT_PAYMENT = "direct_payment"
-    CREDIT_NOTE = "credit_note"
-    DISBURSEMENT = "disbursement"
-    VOUCHER_LINE = "voucher_line"
-    CHARGE = "charge"
-    UNLINK = "unlink"
-
-
-class Direction(StrEnum):
-    """``DEBIT`` raises what the customer owes, ``CREDIT`` lowers it."""
-
-    DEBIT = "debit"
-    CREDIT = "credit"
 
 
 class LinkedItem(NamedTuple):
@@ -344,18 +286,6 @@ class FactoringAssignment:
 
 
 # --- inbound ---------------------------------------------------------------------------------------------------------
-
-
-class InboundKind(Enum):
-    """What an inbound file is."""
-
-    PAYMENTS = "payments"
-    RECEIPT = "receipt"
-    CASE_STATUS = "case_status"
-    SETTLEMENT = "settlement"
-    SNAPSHOT = "snapshot"
-    NOTICE = "notice"
-    """Says that something happened and nothing else: kept, no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import date
 from enum import Enum
+from itertools import cycle
+from operator import mul
 
 from stdnum import iban as _iban
 from stdnum import iso11649 as _iso11649
-from stdnum import luhn as _luhn
 from stdnum.dk import cvr as _cvr
 from stdnum.fi import hetu as _hetu
 from stdnum.fi import ytunnus as _ytunnus
@@ -31,6 +32,8 @@ FIRST_DIGIT = "identifier.first_digit"
 KID_LENGTHS = range(2, 26)
 _OCR_LENGTHS = range(2, 26)
 _VIITE_LENGTHS = range(4, 21)
+_DOUBLED = str.maketrans("0123456789", "0246813579")
+"""Each digit twice, and the digits of that added."""
 
 
 class KidCheck(Enum):
@@ -59,7 +62,8 @@ def normalise_reference(raw: str) -> str:
 
 def mod10(payload: str) -> str:
     """Return the Luhn check digit of *payload*: weights 2,1 from the right, digits of the products added (L-ID-01)."""
-    return str(_luhn.calc_check_digit(_digits(payload, "payload")))
+    digits = _digits(payload, "payload")[::-1]
+    return str(-sum(map(int, digits[::2].translate(_DOUBLED) + digits[1::2])) % 10)
 
 
 def mod11(payload: str) -> str:
@@ -315,7 +319,7 @@ def _digits(text: str, name: str) -> str:
 
 
 def _weighted(digits: str, weights: tuple[int, ...]) -> int:
-    return sum(int(digit) * weights[index % len(weights)] for index, digit in enumerate(digits))
+    return sum(map(mul, map(int, digits), cycle(weights)))
 
 
 def _is_day(year: int, month: int, day: int) -> bool:

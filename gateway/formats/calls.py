@@ -9,8 +9,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 from gateway.domain.calls import Answer
@@ -29,6 +31,8 @@ PAUSE_SECONDS = 60
 _DEPTH_MAX = 20
 _DIGITS_MAX = 30
 _SHOWN_BYTES = 100
+_HALF = re.compile("[\ud800-\udfff]")
+_WORDS = {None: "null", True: "true", False: "false"}
 _HEAD_KEYS = {"format", "agency", "layout", "kind", "sequence", "file_id", "currency", "is_test"}
 _CALL_KEYS = {"key", "call", "body", "private", "totals"}
 
@@ -242,16 +246,18 @@ def receipt(
 def _json(value: object, depth: int) -> str:
     if depth > _DEPTH_MAX:
         raise EncodeError("a body is nested too deeply")
+    if isinstance(value, str):  # nearly every value
+        return encode_basestring(value if value.isascii() else _sound(value))
     if isinstance(value, Decimal) and value.is_finite():
         return format(value, "f")
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):  # what a dict is, is known without asking Mapping
         return "{" + ",".join(f"{_json(_name(key), depth)}:{_json(one, depth + 1)}" for key, one in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(_json(one, depth + 1) for one in value) + "]"
-    if value is None or isinstance(value, bool | int):
-        return json.dumps(value)
-    if isinstance(value, str):
-        return json.dumps(_sound(value), ensure_ascii=False)
+    if value is None or isinstance(value, bool):
+        return _WORDS[value]
+    if isinstance(value, int):
+        return int.__repr__(value)
     raise EncodeError(f"{type(value).__name__} has no place in a call: {value!r}")
 
 
@@ -262,7 +268,7 @@ def _name(key: object) -> str:
 
 
 def _sound(value: str) -> str:
-    if any("\ud800" <= sign <= "\udfff" for sign in value):
+    if _HALF.search(value):
         raise EncodeError(f"{value!r} holds half a character")
     return value
 

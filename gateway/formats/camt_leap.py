@@ -286,7 +286,7 @@ class Leaps:
             return False
         amount, booked, valued, own, other, count = whole.found.group(*head.fields)
         dates = local_day(booked) if booked else None, local_day(valued) if valued else None
-        if (booked and not dates[0]) or (valued and not dates[1]) or (count and count != str(len(rows))):
+        if (booked and not dates[0]) or (valued and not dates[1]) or (head.has_count and count != str(len(rows))):
             return False
         minor = int(amount[:-3] + amount[-2:])
         made = _amounts(head, rows, minor if head.is_credit else -minor)

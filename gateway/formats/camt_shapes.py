@@ -97,6 +97,8 @@ class HeadRow(NamedTuple):
     status: str
     has_booking_date: bool
     has_value_date: bool
+    has_count: bool
+    """An empty element states no number, which is a finding; an absent one is none."""
 
 
 class Head(NamedTuple):
@@ -444,7 +446,7 @@ def _tail(head: _Learner, tokens: Sequence[_Token]) -> Tail | None:
 
 def _single(tokens: Sequence[_Token], node: Node, prefix: str) -> Single | None:
     learner = _Learner(prefix, tokens[0].mark, is_single=True)
-    if not learner.read(tokens, node) or learner.names or learner.code("details.count").strip() not in {"", "1"}:
+    if not learner.read(tokens, node) or learner.names or learner.codes.get("details.count", ["1"])[0].strip() != "1":
         return None
     head, row = _head_row(learner), _row(learner, _WITHIN)
     amounts = [path for path in learner.money if path in _ALIKE and path in learner.found]
@@ -478,4 +480,5 @@ def _head_row(head: _Learner) -> HeadRow | None:
         status=status,
         has_booking_date="booking_date" in dates,
         has_value_date="value_date" in dates,
+        has_count="details.count" in head.found,
     )

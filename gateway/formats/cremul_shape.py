@@ -20,6 +20,8 @@ def ordinary_transactions(service: Service, currency: str) -> re.Pattern[str]:
     only what names and addresses need; the amount of the document must be written as that of the transaction. Nothing in
     it is ever tried twice (``*+``, ``?+``): what does not fit at once goes the thorough way.
     """
+    if set(service) & set(".,-"):  # an amount or a KID would hold a service character
+        return re.compile("(?!)")
     part, whole, release, end = (re.escape(mark) for mark in service)
     texts = f"[^{whole}{release}{end}]*+"
     code, codes = f"[^{part}{whole}{release}{end}\\x80-\\xff]{{0,48}}+", f"[^{release}{end}\\x80-\\xff]*+"

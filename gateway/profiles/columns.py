@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from gateway.formats import record
 from gateway.formats.record import Column
-from gateway.profiles.kinds import MISFIT, Rule, decoder, encoder
+from gateway.profiles.kinds import MISFIT, Rule, character_class, decoder, encoder
 
 _KEY = "gateway.column"
 
@@ -95,6 +96,41 @@ def _by_functions(rule: Rule, start: int, align: str, fill: str) -> Column:
     )  # fmt: skip
 
 
+def joined(texts: Sequence[Rule | str], separator: str, quote: str, end: str) -> Callable[..., str | None]:
+    """Return what makes a line of values with *separator* between; None where one does not fit or must be quoted.
+
+    Args:
+        texts: for each field what it demands of the value handed in for it, or the text that it always has.
+        separator: between the fields.
+        quote: around a field that holds the separator; empty where there is none.
+        end: of the line.
+    """
+    names: dict[str, object] = {"join": separator.join, "separator": separator, "end": end, "misfit": MISFIT}
+    names["quote"] = quote or "\n"  # which a printable line holds as little
+    parts, checks, given = list[str](), list[str](), list[str]()
+    for number, one in enumerate(texts):
+        if isinstance(one, str):
+            names[f"text_{number}"] = one
+            parts.append(f"text_{number}")
+            continue
+        own: dict[str, object] = {"out": encoder(one), "width": one.longest}
+        shortcut = _shortcut(one, own, is_zero=False)
+        text = f"{shortcut.text} if {shortcut.holds} else {{out}}({{v}})" if shortcut else "{out}({v})"
+        spelt = {key: f"{key}_{number}" for key in (*own, "v", "t")}
+        names |= {spelt[key]: value for key, value in own.items()}
+        checks.append(f"(made_{number} := ({text.format(**spelt)})) is not misfit")
+        parts.append(f"made_{number}")
+        given.append(spelt["v"])
+    source = (
+        f"def line({', '.join(given)}):\n if not ({' and '.join(checks) or 'True'}): return None\n"
+        f" line = join(({', '.join(parts)},))\n"
+        f" is_plain = line.count(separator) == {len(texts) - 1} and quote not in line and line.isprintable()\n"
+        " return line + end if is_plain else None\n"
+    )
+    exec(source, names)  # noqa: S102 - as in `gateway.formats.record`; of a profile no sign stands in the source
+    return names["line"]  # type: ignore[return-value]
+
+
 # --- the values that nearly every record has, without the call of a function -----------------------------------------
 
 
@@ -110,7 +146,7 @@ def _shortcut(rule: Rule, names: dict[str, object], *, is_zero: bool) -> _Shortc
     if rule.type == "amount" and rule.form == "minor" and not rule.is_negative:
         names |= {"least": 1 if rule.is_above_zero else 0, "limit": 10**rule.longest}
         return _Shortcut("type({v}) is int and {least} <= {v} < {limit}", "str({v})")
-    if rule.type not in {"text", "digits"} or rule.shape or rule.characters or (is_zero and rule.type == "text"):
+    if rule.type not in {"text", "digits"} or rule.shape or (is_zero and rule.type == "text"):
         return None
     signs = {f"sign_{number}": sign for number, sign in enumerate(rule.without)}
     freed = "{v}" + "".join(f".replace({{{key}}}, {{nothing}})" for key in signs)
@@ -119,6 +155,9 @@ def _shortcut(rule: Rule, names: dict[str, object], *, is_zero: bool) -> _Shortc
     names |= {**signs, "nothing": "", "least": max(rule.shortest, 0 if may_be_empty else 1), "one": "1"}
     found, text = ("{v}", "{v}") if is_itself else (f"({{t}} := {freed})", "{t}")
     kind = "isprintable()" if rule.type == "text" else f"isdigit() and {text}.isascii()"
+    if rule.characters and (allowed := character_class(rule.characters)):
+        names["allowed"] = allowed.fullmatch
+        kind += f" and {{allowed}}({text})"
     no_zero = f" and {text} >= {{one}}" if is_zero else ""  # one of its own may vanish among the zeros before it
     return _Shortcut(f"type({{v}}) is str and {found}.{kind} and {{least}} <= len({text}) <= {{width}}{no_zero}", text)
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Self
 
 from gateway.errors import DecodeError, EncodeError
 from gateway.profiles.declaration import OUT, XML, FileLayout, Part, Profile
-from gateway.profiles.lines import FixedLines, Read, Row, codec_of
+from gateway.profiles.lines import LineCodec, Read, Row, codec_of
 from gateway.profiles.sources import FileFacts, Pull
 from gateway.profiles.tags import Start, Tag, tags_of, xml_rows
 from gateway.profiles.totals import Totals
@@ -38,6 +38,7 @@ class FileWriter(ABC):
         self._singles = {part.key: number for number, part in enumerate((*layout.head, *layout.tail))}
         self._heads, self._done, self._last = len(layout.head), set[str](), -1
         self._own_totals = {part for part, _ in self._totals.fields}
+        self._names = {part.key: dict.fromkeys(one.name for one in part.values) for part in layout.parts.values()}
 
     def __enter__(self) -> Self:
         return self
@@ -60,10 +61,9 @@ class FileWriter(ABC):
         part = self._layout.parts.get(key)
         if part is None:
             raise EncodeError(f"{key} is no record of {self._layout.key}; there are {', '.join(self._layout.parts)}")
-        given = values or {}
-        names = [one.name for one in part.values]
-        unknown = next((name for name in given if name not in names), None)
-        if unknown is not None:
+        given, names = values or {}, self._names[key]
+        if not given.keys() <= names.keys():
+            unknown = next(name for name in given if name not in names)
             raise EncodeError(f"{key} has no field {unknown}")
         try:
             self.put_values(part, [given.get(name, "") for name in names], whose)
@@ -156,18 +156,21 @@ class FileWriter(ABC):
 class _LinesWriter(FileWriter):
     """A file of lines."""
 
-    def __init__(self, layout: FileLayout, stream: BinaryIO) -> None:
+    def __init__(self, layout: FileLayout, stream: BinaryIO, codec: LineCodec) -> None:
         super().__init__(layout, stream)
-        self._codec = codec_of(layout)
-        self._line, self._newline = self._codec.line, layout.newline
+        self._codec, self._line, self._newline = codec, codec.line, layout.newline
+        self._quick: dict[str, Callable[..., str | None]] = {}
 
     def _render(self, part: Part, values: Sequence[Any], whose: str) -> str:  # noqa: ARG002 - put it into the error
-        return self._line(part, values) + self._newline
+        quick = self._quick.get(part.key)
+        if quick is None:
+            quick = self._quick[part.key] = self._codec.liner(part, range(len(part.values)), {})
+        return quick(*values) or self._line(part, values) + self._newline
 
     def _emitter(self, part: Part, facts: FileFacts) -> Emit:
-        """As for any file; for the fixed-width records that a long file consists of without making the record itself."""
+        """As for any file; for the records that a long file consists of without a step that could be spared."""
         slow, codec = super()._emitter(part, facts), self._codec
-        if not isinstance(codec, FixedLines) or part.is_single or part.is_optional or part.key in self._own_totals:
+        if part.is_single or part.is_optional or part.key in self._own_totals:
             return slow
         pull = Pull([one.source for one in part.values], facts)
         places, get = pull.quickest()
@@ -179,7 +182,7 @@ class _LinesWriter(FileWriter):
             values = get(at_hand)
             line = made(*values)
             if line is None:
-                slow(at_hand, whose)  # it names the field that does not fit
+                slow(at_hand, whose)  # it quotes, or names the field that does not fit
                 return
             if add:
                 add(values)
@@ -320,7 +323,9 @@ class ProfileFile:
         """Return a writer to *stream*."""
         if self.layout.direction != OUT:
             raise EncodeError(f"{self.layout.key} is a file that comes in")
-        return _XmlWriter(self.layout, stream, self._tags) if self._tags else _LinesWriter(self.layout, stream)
+        if self._codec is None:
+            return _XmlWriter(self.layout, stream, self._tags)
+        return _LinesWriter(self.layout, stream, self._codec)
 
     def read(self, stream: BinaryIO) -> Iterator[Row]:
         """Yield the records of a file in their order, with their values by name; codes are ours, not theirs.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from gateway.errors import DecodeError, EncodeError
 from gateway.formats.record import Column, Layout, decode, encode, made, rows
-from gateway.profiles.columns import column, constant, filler
+from gateway.profiles.columns import column, constant, filler, joined
 from gateway.profiles.declaration import FIXED, Field, FileLayout, Part
-from gateway.profiles.kinds import MISFIT, decoder, encoder
+from gateway.profiles.kinds import MISFIT, Rule, decoder, encoder
 
 MAX_LINE_BYTES = 1 << 16
 """A file that goes on this long without a line end is not made of lines."""
@@ -45,6 +46,18 @@ class LineCodec(Protocol):
 
     def line(self, part: Part, values: Sequence[Any]) -> str:
         """Return one record without its line end; raises ``EncodeError``."""
+
+    def liner(self, part: Part, places: Sequence[int], fixed: Mapping[int, Any]) -> Callable[..., str | None]:
+        """Return what makes a line, with its end, of the values at *places*; None for values that `line` must look at.
+
+        Args:
+            part: the record.
+            places: of the values that vary, among all values of the record, in the order in which they will be handed in.
+            fixed: the others, by place.
+
+        Raises:
+            EncodeError: one of *fixed* does not fit.
+        """
 
     def rows(self, stream: BinaryIO) -> Iterator[Read]:
         """Yield the records of a file; raises ``DecodeError`` with the line."""
@@ -96,16 +109,7 @@ class FixedLines:
         return encode(self.records[part.key](**dict(zip(self._names[part.key], values, strict=True))))
 
     def liner(self, part: Part, places: Sequence[int], fixed: Mapping[int, Any]) -> Callable[..., str | None]:
-        """Return what makes a line, with its end, of the values at *places*; None for values that do not fit.
-
-        Args:
-            part: the record.
-            places: of the values that vary, among all values of the record, in the order in which they will be handed in.
-            fixed: the others, by place.
-
-        Raises:
-            EncodeError: one of *fixed* does not fit.
-        """
+        """Return what makes a line, with its end, of the values at *places*; None for values that do not fit."""
         record, names, values = self.records[part.key], self._names[part.key], part.values
         literals = {}
         for place, value in fixed.items():
@@ -175,7 +179,7 @@ class DelimitedLines:
     def __init__(self, layout: FileLayout) -> None:
         self._layout = layout
         self._fields = {part.key: [_Delimited(one) for one in part.fields] for part in layout.parts.values()}
-        self._special = {layout.separator, layout.quote, "\r", "\n"} - {""}
+        self._is_special = re.compile(f"[\r\n{re.escape(layout.separator + layout.quote)}]").search
 
     def line(self, part: Part, values: Sequence[Any]) -> str:
         """Return a record as a line."""
@@ -184,8 +188,25 @@ class DelimitedLines:
             [self._quoted(part, one, one.out(part.key, rest)) for one in self._fields[part.key]]
         )
 
+    def liner(self, part: Part, places: Sequence[int], fixed: Mapping[int, Any]) -> Callable[..., str | None]:
+        """Return what makes a line, with its end, of the values at *places*; None also for one that must be quoted."""
+        layout, numbers = self._layout, {name: place for place, name in enumerate(one.name for one in part.values)}
+        texts, order = list[Rule | str](), list[int]()
+        for one, written in zip(part.fields, self._fields[part.key], strict=True):
+            place = numbers.get(one.name, -1)
+            if place in fixed or place < 0:
+                texts.append(written.out(part.key, iter([fixed.get(place)])))
+            else:
+                texts.append(one.rule)
+                order.append(place)
+        make = joined(texts, layout.separator, layout.quote, layout.newline)
+        if order == list(places):
+            return make
+        moved = [places.index(place) for place in order]
+        return lambda *values: make(*[values[place] for place in moved])
+
     def _quoted(self, part: Part, one: _Delimited, text: str) -> str:
-        if not any(sign in text for sign in self._special):
+        if not self._is_special(text):
             return text
         quote = self._layout.quote
         if not quote:

@@ -87,7 +87,9 @@ def _handed_over(house: House, row: Any, agreement: Agreement, agreement_row: An
         with open_blob(house.database, row.blob_id) as content:
             name = agency.deliver(envelope, agreement, NoMailbox(), content, row.size, calls)
     except DeliveryInDoubt as error:
-        if row.state == "in_doubt" and journal.begun:  # a new doubt of this round: what is looked for can be found next time
+        if (
+            row.state == "in_doubt" and journal.begun
+        ):  # a new doubt of this round: what is looked for can be found next time
             raise DeliveryError(str(error)) from error
         raise
     except DeliveryError as error:

@@ -33,7 +33,7 @@ from gateway.domain.exchange import Claim as ClaimOut
 from gateway.domain.exchange import Customer, Direction, FactoringAssignment, LinkKind, Seal
 from gateway.domain.transfer import SHOWN_ONCE, Hold
 from gateway.errors import PluginError
-from gateway.services import instructions, sealing
+from gateway.services import documents, instructions, sealing
 from gateway.services.house import House
 from gateway.services.plan import Judged, judged_groups, ledger_facts, refresh_pending_checks
 from gateway.services.plan_context import PlanContext, factoring_settings
@@ -86,6 +86,9 @@ class Tally:
             if invoice and judged.verdict.goes:
                 number = self.numbering.of(judged)
                 claim = sealing.to_claim(self.house, judged, number, self._cards, self._zone)
+                if self.ctx.layout.needs_documents:
+                    entries = {sealing.item_id_of(item): item.member.entry_id for item in judged.verdict.items}
+                    claim = documents.attached(self.house, claim, judged, entries)
                 self.going(judged, claim)
                 yield invoice.entry_id, claim
 

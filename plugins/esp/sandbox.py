@@ -1,6 +1,6 @@
-"""The other end: an agency that takes both layouts ESP's plugin can write, each read strictly and by itself.
+"""The other end: an agency that takes each layout of ESP's plugin, read strictly and by itself.
 
-Files of kravport-sls-1 go to the shared sandbox agency. NK003 is read here, by positions sliced as the page prints them
+Files of kravport-sls-1 go to the shared sandbox agency; under kravport-pull-1 it fetches. NK003 is read here, by positions sliced as the page prints them
 (esp.md section 3); it shares no code with the writer. No file answers NK003: money comes by the bank, in a camt.054 that names
 the invoice, because the record has no room for a KID.
 """
@@ -17,6 +17,8 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from gateway.formats import pull
+from gateway.testing.pull_agency import PullAgency
 from plugins.sls_sandbox import AgreementFacts, SandboxAgency
 from plugins.sls_sandbox.bank import Credit, camt054
 
@@ -61,6 +63,10 @@ class EspSandbox(SandboxAgency):
         if claim_id in self.nk003.balances():
             return self.nk003.pay(claim_id, amount_minor, on)
         return super().pay(claim_id, amount_minor, on, interest_minor=interest_minor, fees_minor=fees_minor)
+
+    def write_payments(self, now: datetime) -> str | None:
+        """Tell payments; the bank does it for claims of NK003, which has no file for them."""
+        return self.nk003.write_camt054(now) or super().write_payments(now)
 
     def write_camt054(self, now: datetime) -> str | None:
         """Tell payments as the creditor's bank does; those on claims of NK003 first, in a file of their own."""
@@ -180,13 +186,16 @@ class Nk003Desk:
             yield state
 
 
-def make_sandbox(root: Path, agreement_facts: Mapping[str, Any]) -> EspSandbox:
-    """Return the sandbox agency that lives in *root* (upload, download, state.sqlite, nk003.sqlite).
+def make_sandbox(root: Path, agreement_facts: Mapping[str, Any]) -> EspSandbox | PullAgency:
+    """Return the sandbox agency that lives in *root* (upload, download, state.sqlite, nk003.sqlite; pull.sqlite).
 
     Args:
         root: its folder; made when it is not there, taken up again when it is.
-        agreement_facts: fields of `AgreementFacts`; client_number is needed, and ledger_id for kravport-sls-1.
+        agreement_facts: fields of `AgreementFacts`; client_number is needed, and ledger_id for kravport-sls-1. With ``layout``
+            kravport-pull-1 it is an agency that fetches, and ``pull.json`` in *root* tells it where.
     """
+    if agreement_facts.get("layout") == pull.PROFILE:
+        return PullAgency(root, str(agreement_facts.get("currency", "NOK")))
     known = {field.name for field in dataclasses.fields(AgreementFacts)}
     facts = {name: value for name, value in agreement_facts.items() if name in known}  # NK003 has settings of its own
     usual = {"ledger_id": "", "currency": "NOK", "country": "NO", "agency_name": "ESP Credit Management"}

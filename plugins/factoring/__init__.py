@@ -59,8 +59,7 @@ _PROFILE = AgencyProfile(
     limits=(
         "Payments have no record: a customer who pays you directly must be told to the factor by hand.",
         "No receipt and no settlement file is known; money comes by the bank's own files.",
-        "The files carry neither invoice text nor account: the assignment notice stands on the invoice itself. Only a document of "
-        "peppol-factored has both.",
+        "Only the documents of peppol-factored have a place for notice and account: otherwise the invoice itself must say it.",
         *(f"{family.layout.name}: {limit}" for family in _FAMILIES for limit in family.limits),
     ),
 )

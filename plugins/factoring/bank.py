@@ -65,13 +65,12 @@ def _ocr_giro(number: int, transfers: Sequence[Transfer], accounts: Accounts, at
 def _ktl(transfers: Sequence[Transfer], accounts: Accounts, at: datetime) -> bytes:
     """Factoring rows: what debtors paid to the factor, with the control total that counts them."""
     day, total = at.strftime("%y%m%d"), sum(transfer.amount_minor for transfer in transfers)
+    account = accounts.creditor[-14:].rjust(14, "0")  # an IBAN ends in the BBAN
     rows = [f"0{day}{at:%H%M}47{1:09d}1".ljust(90)]
     for transfer in transfers:
         name = accounts.factor_name.upper()[:12].ljust(12)
         archive = f"F{transfer.archive}".ljust(16)
-        rows.append(
-            f"S{accounts.creditor:0>14}{day}{day}{archive}{transfer.kid:0>20}{name}1J{transfer.amount_minor:010d}0A0"
-        )
+        rows.append(f"S{account}{day}{day}{archive}{transfer.kid:0>20}{name}1J{transfer.amount_minor:010d}0A0")
     rows.append(f"9{len(transfers):06d}{total:011d}{0:06d}{0:011d}".ljust(90))
     return "".join(row + "\r\n" for row in rows).encode("iso-8859-1")
 

@@ -83,7 +83,7 @@ class ByProfile(Family):
     def customer_faults(self, customer: Customer, agreement: Agreement) -> Iterator[Finding]:
         """Yield why the columns cannot hold *customer*; numbers with a leading zero would become another's."""
         shortened, findings = self.fitted(customer, agreement)
-        own = [*self.card_faults(customer, agreement), *findings]
+        own = [*self.card_faults(customer, agreement), *findings, *self.text_faults(customer, agreement)]
         yield from _each_place_once(own, self._check.customer_faults(shortened))
 
     def card_faults(self, customer: Customer, agreement: Agreement) -> Iterator[Finding]:
@@ -93,6 +93,11 @@ class ByProfile(Family):
             yield number_fault("customer", "customer_number", customer.customer_number, self.widths.customer)
         if customer.country not in ("", self.market):
             yield unfit("country", customer.country)
+
+    def text_faults(self, customer: Customer, agreement: Agreement) -> Iterator[Finding]:
+        """Yield what a second file has no form or no room for; whatever writes that file refuses it by itself."""
+        del customer, agreement
+        yield from ()
 
     def claim_faults(self, claim: Claim, agreement: Agreement) -> Iterator[Finding]:
         """Yield why the columns cannot hold *claim*, or what the factor does not take of it."""
@@ -119,6 +124,9 @@ class ByProfile(Family):
 
     def prepared(self, claim: Claim, agreement: Agreement) -> Claim:
         """Return *claim* as it is written: text shortened where that is agreed, credit notes with their references."""
+        customer = self.fitted(claim.customer, agreement)[0]
+        if customer is claim.customer and not claim.items:
+            return claim
         items = tuple(
             item._replace(
                 payment_reference=self.note_reference(claim, item.number, agreement) or item.payment_reference
@@ -127,7 +135,7 @@ class ByProfile(Family):
             else item
             for item in claim.items
         )
-        return claim._replace(customer=self.fitted(claim.customer, agreement)[0], items=items)
+        return claim._replace(customer=customer, items=items)
 
     def note_reference(self, claim: Claim, number: str, agreement: Agreement) -> str:
         """Return the reference that the factor's scheme gives credit note *number*; empty where it prescribes none."""

@@ -5,7 +5,7 @@ Source: factoring-others.md section 2. The layout has no account and no place fo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from shutil import copyfileobj
 from tempfile import SpooledTemporaryFile
@@ -25,7 +25,7 @@ from gateway.domain.exchange import (
 )
 from gateway.errors import DecodeError
 from gateway.profiles import FileWriter, ProfileFile, Row
-from gateway.profiles.kinds import encoder
+from gateway.profiles.kinds import Encode, encoder
 from plugins.factoring.by_profile import ByProfile, Widths
 from plugins.factoring.family import MEMORY
 from plugins.factoring.faults import Seen, blocking, unfit
@@ -46,17 +46,28 @@ class FactoNor(ByProfile):
         return ProfileFile(self.profile, CUSTOMERS)
 
     def card_faults(self, customer: Customer, agreement: Agreement) -> Iterator[Finding]:
-        """Yield also what the customer file has no form or no room for."""
+        """Yield also that a private person has no code."""
         yield from super().card_faults(customer, agreement)
         if customer.kind is CustomerKind.PRIVATE:
             yield blocking("factoring.private_customer", "kind")
-        layout = self._cards.layout
-        values = _card(customer, agreement)
-        for one in layout.parts[CUSTOMER].fields:
-            value = values.get(one.name, "")
-            written = value if one.const else encoder(one.rule)(value)
-            if not isinstance(written, str) or layout.separator in value or not _is_in(written, layout.encoding):
-                yield unfit(_FROM.get(one.name, one.name), value)
+
+    def text_faults(self, customer: Customer, agreement: Agreement) -> Iterator[Finding]:
+        """Yield what the customer file has no form or no room for."""
+        separator, encoding, values = (
+            self._cards.layout.separator,
+            self._cards.layout.encoding,
+            _card(customer, agreement),
+        )
+        for name, encode in self._encoders.items():
+            value = values.get(name, "")
+            written = encode(value)
+            if not isinstance(written, str) or separator in value or not _is_in(written, encoding):
+                yield unfit(_FROM.get(name, name), value)
+
+    @cached_property
+    def _encoders(self) -> Mapping[str, Encode]:
+        """What makes the text of each field of a customer that is no literal, by name."""
+        return {one.name: encoder(one.rule) for one in self._cards.layout.parts[CUSTOMER].values}
 
     def reference_faults(self, claim: Claim, agreement: Agreement) -> Iterator[Finding]:
         """Yield that the invoice's KID is not FactoNor's: it stands in the file."""

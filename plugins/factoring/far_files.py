@@ -50,7 +50,7 @@ Said = Card | Item | Batch
 
 
 class Layout(NamedTuple):
-    """What one layout's files are called, in the order they are taken, and what reads them."""
+    """What one layout's files are called, in the order they are taken (a ``*`` stands for anything), and what reads them."""
 
     filenames: Callable[[Facts], tuple[str, ...]]
     read: Callable[[str, bytes, Facts], Iterator[Said]]
@@ -61,6 +61,11 @@ class Line:
 
     def __init__(self, number: int, text: str) -> None:
         self.number, self._text = number, text
+
+    @property
+    def length(self) -> int:
+        """Characters of the line."""
+        return len(self._text)
 
     def at(self, first: int, last: int) -> str:
         """Return the columns *first* to *last*, counted from 1."""
@@ -115,6 +120,15 @@ def lines(content: bytes, length: int) -> Iterator[Line]:
         if length and len(line) != length:
             raise UnreadableFile(f"line {count}: {len(line)} characters, not {length}")
         yield Line(count, line)
+
+
+def hundredths(text: str, where: str) -> int:
+    """Return a decimal number of an XML document in hundredths: minor units of every Nordic currency."""
+    found = re.fullmatch(r"(-?)([0-9]{1,12})(?:\.([0-9]{1,2}))?", text)
+    if not found:
+        raise UnreadableFile(f"{where}: {text!r} is no amount")
+    sign, whole, part = found.groups(default="")
+    return int(f"{sign}{whole}{part:0<2}")
 
 
 def check_client(found: str, facts: Facts, width: int) -> None:

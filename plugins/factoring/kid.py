@@ -47,7 +47,7 @@ def make_kid(scheme: str, *, client: str, customer: str, invoice: str) -> str:
         raise EncodeError(f"unknown KID scheme {scheme!r}")
     numbers = {"client": client, "customer": customer, "invoice": invoice}
     check, parts = SCHEMES[scheme]
-    payload = "".join(part if isinstance(part, str) else _placed(*part, numbers[part[0]]) for part in parts)
+    payload = "".join([part if isinstance(part, str) else _placed(*part, numbers[part[0]]) for part in parts])
     return payload + (mod10(payload) if check is KidCheck.MOD10 else mod11(payload))
 
 

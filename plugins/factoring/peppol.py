@@ -62,8 +62,7 @@ LAYOUT = LayoutProfile(
 _LIMITS = (
     "Which factors take it, at which address and with which clause, each must say: sandbox only until confirmed.",
     "Only invoices and credit notes that were taken as UBL files can be marked; others are held.",
-    "A document must be marked before the debtor gets it: whoever sends it must send the marked one. An invoice that was "
-    "sent unmarked is not made assigned by a second copy.",
+    "The debtor must get the marked document: an invoice sent unmarked is not made assigned by a second copy.",
     "The documents go into the mailbox of the agreement; Kravport is no access point of the Peppol network.",
 )
 

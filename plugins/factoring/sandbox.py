@@ -1,6 +1,6 @@
 """The other end: a factor that reads our files strictly, keeps its own ledger and pays through its bank.
 
-It shares no code with the writer: `far_files` and `far_fall` read the columns as the pages print them, `far_references`
+It shares no code with the writer: `far_files`, `far_fall`, `far_svea` and `far_ubl` read what the pages print, `far_references`
 does its own arithmetic, and `bank` writes the files that its money comes by. State lies in ``state.sqlite`` and every step
 is one transaction, so that the process may be killed at any moment: an uploaded file takes effect exactly once, and a
 payment is written to the bank file that was promised with it.
@@ -20,7 +20,9 @@ from pathlib import Path
 from plugins.factoring.bank import CAMT_054, ENDINGS, KTL, Accounts, Transfer, write
 from plugins.factoring.far_fall import DIALECTS, fall
 from plugins.factoring.far_files import FACTONOR, K9409, Batch, Card, Item, Layout, Said, UnreadableFile
-from plugins.factoring.far_references import reference_of
+from plugins.factoring.far_references import is_finnish, reference_of
+from plugins.factoring.far_svea import SVEA
+from plugins.factoring.far_ubl import PEPPOL
 
 _TABLES = """
 create table if not exists upload (sha256 text primary key, filename text, received text, problem text not null);
@@ -33,9 +35,14 @@ create table if not exists payment (id integer primary key, file integer, invoic
 create table if not exists bank_file (number integer primary key, filename text, content blob, is_written integer);
 """
 
+_BBAN = 14
+"""Digits of a Finnish account: the end of its IBAN, and what a KTL row has room for."""
+
 LAYOUTS: Mapping[str, Layout] = {
     "sgfinans-9409": K9409,
     "factonor": FACTONOR,
+    "svea-fi": SVEA,
+    "peppol-factored": PEPPOL,
     **{f"fall-{dialect}": fall(dialect) for dialect in DIALECTS},
 }
 
@@ -55,8 +62,8 @@ class Sandbox:
     def work(self, now: datetime) -> int:
         """Take every uploaded file, customers first, and write what the bank still owes; return the files handled."""
         handled = 0
-        for path in [self._upload / name for name in self._layout.filenames(self._facts)]:
-            if path.is_file():
+        for pattern in self._layout.filenames(self._facts):
+            for path in sorted(self._upload.glob(pattern)):
                 self._take(path, now)
                 handled += 1
         return handled + self._write_bank_files()
@@ -69,7 +76,7 @@ class Sandbox:
             now: the bank books on this day.
             via: ``camt.054`` (as usual in Norway), ``ocr`` or ``ktl`` (as usual in Finland).
         """
-        via = via or (KTL if self._facts.get("layout", "").startswith("fall-") else CAMT_054)
+        via = via or (KTL if is_finnish(self._facts) else CAMT_054)
         with self._state() as state:
             (number,) = state.execute("select coalesce(max(number), 0) + 1 from bank_file").fetchone()
             transfers = []
@@ -149,7 +156,10 @@ class Sandbox:
 
     def _accounts(self) -> Accounts:
         facts = self._facts
-        return Accounts(facts["creditor_account"], facts["agency_account"], facts.get("agency_name", "Factor AS"))
+        creditor, factor = (facts[name] for name in ("creditor_account", "agency_account"))
+        if is_finnish(facts):
+            creditor, factor = creditor[-_BBAN:], factor[-_BBAN:]
+        return Accounts(creditor, factor, facts.get("agency_name", "Factor AS"))
 
     def _write_bank_files(self) -> int:
         """Write what is promised: under a temporary name, renamed, then ticked off. A second writing is the same file."""
@@ -173,7 +183,9 @@ def make_sandbox(root: Path, facts: Mapping[str, str]) -> Sandbox:
     """Return the factor living in *root*, with whatever it remembers from earlier.
 
     *facts*: ``layout`` (``sgfinans-9409`` where it is not said), ``client_number``, ``creditor_account`` and
-    ``agency_account`` (eleven digits each, fourteen in Finland); of SG Finans ``kid_scheme`` and, where agreed,
-    ``customer_filename`` and ``invoice_filename``; of FALL ``business_id`` and ``reference_scheme``; optional ``agency_name``.
+    ``agency_account`` (eleven digits each, in Finland fourteen or an IBAN); of SG Finans ``kid_scheme`` and, where agreed,
+    ``customer_filename`` and ``invoice_filename``; of FALL ``business_id`` and ``reference_scheme``; of Peppol
+    ``factor_party_id`` and, where they differ from the usual, ``type_code``, ``pay_to_account`` and ``clause``; optional
+    ``agency_name``.
     """
     return Sandbox(root, facts)

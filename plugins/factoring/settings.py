@@ -17,6 +17,7 @@ SCHEMA = {
     "properties": {
         "kid_scheme": {
             "enum": sorted(SCHEMES),
+            "examples": ["standard-15"],
             "title": "SG Finans, Peppol: KID scheme",
             "description": "The scheme that the factor prescribes for the KID on the invoice. FactoNor has one of its own.",
         },
@@ -44,6 +45,7 @@ SCHEMA = {
         "business_id": {
             "type": "string",
             "pattern": "^[0-9]{7}-?[0-9]$",
+            "examples": ["1234567-1"],
             "title": "FALL: your own business id",
             "description": "As the financier has it, for example 1234567-1.",
         },
@@ -69,6 +71,7 @@ SCHEMA = {
         "factor_party_id": {
             "type": "string",
             "pattern": "^[A-Za-z0-9:-]{1,50}$",
+            "examples": ["999999999"],
             "title": "Peppol: the factor's organisation number",
             "description": "Stands in the document as payee. Name, account and clause are those of the factoring settings.",
         },

@@ -73,15 +73,15 @@ LIMITS = (
 FIRST_LAST, LAST_FIRST = "first last", "last first"
 SETTINGS: Mapping[str, Mapping[str, object]] = {
     "environment": {
-        "type": "string", "pattern": "^[a-z0-9-]{1,40}$", "title": "Assignment API: environment",
+        "type": "string", "pattern": "^[a-z0-9-]{1,40}$", "title": "Assignment API: environment", "examples": ["test"],
         "description": "First part of the address; test is known, that of production is in Lowell's papers.",
     },
     "subclient_id": {
-        "type": "string", "pattern": "^[0-9]{6}$", "title": "Assignment API: sub-client",
+        "type": "string", "pattern": "^[0-9]{6}$", "title": "Assignment API: sub-client", "examples": ["123456"],
         "description": "The creditor's account at Lowell, six digits.",
     },
     "assignment_type": {
-        "type": "string", "minLength": 1, "title": "Assignment API: type",
+        "type": "string", "minLength": 1, "title": "Assignment API: type", "examples": ["Collection"],
         "description": "Lowell's word for the service; Reminder and Collection were seen.",
     },
     "assignment_class": {
@@ -89,7 +89,7 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
         "description": "A classification agreed with Lowell; not sent where it is empty.",
     },
     "receivable_type": {
-        "type": "string", "minLength": 1, "title": "Assignment API: type of receivable",
+        "type": "string", "minLength": 1, "title": "Assignment API: type of receivable", "examples": ["Sales"],
         "description": "Lowell's code for what was sold; Sales and SO were seen.",
     },
     "interest_rate_code": {
@@ -101,7 +101,7 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
         "description": "Where Lowell reads the other field. One of the two, or none.",
     },
     "voluntary_collection_forbidden": {
-        "type": "boolean", "title": "Assignment API: voluntary collection is forbidden",
+        "type": "boolean", "title": "Assignment API: voluntary collection is forbidden", "examples": [False],
         "description": "What is said of every debtor of this agreement.",
     },
     "person_names": {

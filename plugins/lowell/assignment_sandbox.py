@@ -107,6 +107,11 @@ class Assignments(ApiSandbox):
         with self.transaction() as books:
             books.execute("INSERT OR REPLACE INTO refusal VALUES (?, ?)", (f"{kind} {key}", f"{code} {text}".rstrip()))
 
+    def accept(self, kind: str, key: str) -> None:
+        """Take back a `refuse`."""
+        with self.transaction() as books:
+            books.execute("DELETE FROM refusal WHERE key = ?", (f"{kind} {key}",))
+
     def balances(self) -> dict[str, int]:
         """Return what is owed of each assignment in minor units, by our id; of doubles the sum."""
         query = "SELECT ours, sum(owed - paid) AS owed FROM assignment GROUP BY ours ORDER BY ours"

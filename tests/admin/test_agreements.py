@@ -106,6 +106,20 @@ def test_the_way_to_an_api_is_typed_and_shown_and_a_wrong_one_named(office):
     assert 'value="fjord"' in shown
 
 
+def test_an_agency_that_fetches_needs_no_way(office):
+    client = office.login("admin@example.test")
+    form = {
+        "agency": "esp", "creditor": office.fjord.creditor_id, "service": "reminder", "client_number": "77", "market": "NO",
+        "currency": "NOK", "profile": "kravport-pull-1",
+    }  # fmt: skip
+    send(client, "/panel/agreements/new", **form)
+    (row,) = office.fjord.rows(Agreement, Agreement.client_number == "77")
+    page = f"/panel/agreements/{row.id}"
+    send(client, page, page, client_number="77", transport_kind="pull")
+    assert office.fjord.agreement(row.id).transport == {"kind": "pull"}
+    assert '<option value="pull" selected>' in client.get(page).text
+
+
 def test_the_calls_of_an_envelope_are_shown_and_those_without_an_answer_named(worked):
     office = worked
     client = office.login("admin@example.test")

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from gateway.cli import WRONG_USAGE, main
 from gateway.cli.plugins import plugin
 from gateway.demo.ledger import creditors_of, first_day, told_by
 from gateway.domain.exchange import Can
 from gateway.errors import DataError
 from plugins.esp import plugin as esp
 from plugins.intrum import plugin as intrum
+from plugins.lowell import plugin as lowell
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("evenings"), pytest.mark.timeout(300)]
 
@@ -64,11 +66,29 @@ def test_an_agency_that_can_take_nothing_says_so_at_once():
         creditors_of(profile)
 
 
-def test_another_layout_of_the_agency_has_a_creditor_in_its_currency():
+def test_another_layout_of_the_agency_has_a_creditor_in_its_market_and_currency():
     [creditor] = creditors_of(intrum.agency_profile(), "ophelos-2025-04-01")
-    assert (creditor.currency, creditor.settings["organisation_id"]) == ("EUR", "DEMO-1")
+    assert (creditor.country, creditor.currency, creditor.settings["organisation_id"]) == ("NO", "EUR", "DEMO-1")
     assert {record.get("currency", "EUR") for record in told_by(creditor, first_day)} == {"EUR"}
     [own] = creditors_of(intrum.agency_profile(), "kravport-sls-1")
     assert (own.key, own.currency, own.facts) == ("sjo", "SEK", {})
-    with pytest.raises(DataError, match="no layout of-nobody"):
-        creditors_of(intrum.agency_profile(), "of-nobody")
+    [finnish] = creditors_of(lowell.agency_profile(), "lowell-fi-assignment-1")
+    assert (finnish.country, finnish.settings["subclient_id"]) == ("FI", "123456"), "an example that its schema gives"
+    for layout, why in (("of-nobody", "has no layout of-nobody; there is"), ("intrum-fi-type10", "only reads")):
+        with pytest.raises(DataError, match=why):
+            creditors_of(intrum.agency_profile(), layout)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--agency", "nosuch"], "there is esp, factoring, intrum, kravia, lowell"),
+        (["--agency", "esp", "--layout", "nosuch"], "there is kravport-sls-1, nk003-advanced, kravport-pull-1"),
+        (["--layout", "kravport-sls-1"], "name the agency, too"),
+    ],
+)
+def test_an_agency_or_layout_that_is_not_there_is_a_wrong_command_line(words, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "--once", *words])
+    assert ended.value.code == WRONG_USAGE
+    assert said in capsys.readouterr().err

@@ -35,7 +35,7 @@ def test_the_agencies_ledgers_hold_what_we_say_we_sent(embedded):
     taken = sum(
         rows(sandbox / key / "state.sqlite", "select count(*) from claim")[0][0] for key in ("lowell", "intrum")
     )
-    factored = rows(sandbox / "factoring" / "state.sqlite", "select count(*) from item where code = '1'")[0][0]
+    factored = rows(sandbox / "factoring" / "state.sqlite", "select count(*) from item where is_credit = 0")[0][0]
     refused = sum(item[7] == "rejected" and item[3] == "invoice" for item in embedded.state["items"])
     assert taken + factored == embedded.result["claims_compared"]
     assert embedded.result["exported"] == taken + factored + refused

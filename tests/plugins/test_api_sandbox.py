@@ -278,7 +278,7 @@ def test_the_sandbox_process_serves_an_api_beside_the_mailboxes(tmp_path, monkey
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "tls" / "acme" / "ca.pem"))
     (box.root / "orders" / "1.json").write_text('[{"method": "opened"}, {"method": "close"}]')
     door = asyncio.run(visited(tmp_path, box))
-    assert set(door) == {"address", "ca_pem", "ca_file"}
+    assert set(door) == {"address", "ca_pem", "ca_file", "transport", "secrets"}
     assert door["ca_pem"] == (tmp_path / "tls" / "acme" / "ca.pem").read_text()
     assert [(call.path, call.body) for call in box.api.calls()] == [("/hook", b"hello")]
     assert json.loads((box.root / "orders" / "1.done").read_text()) == {"error": "no order 'close'", "results": [[]]}

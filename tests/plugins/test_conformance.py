@@ -13,6 +13,7 @@ from plugins.factoring.sandbox import make_sandbox as make_factor
 from plugins.factoring.viite import make_laskuraha
 from plugins.intrum.sandbox import make_sandbox as make_intrum
 from plugins.lowell.sandbox import make_sandbox as make_lowell
+from tests.plugins.fetching_desk import FetchingDesk
 
 SETTINGS = {"ledger_id": "4711-NOK", "agency_id": "SANDBOX"}
 FACTOR_SETTINGS = {"kid_scheme": "sgfinans-16"}
@@ -36,7 +37,7 @@ class TestIntrumInNorway(AgencyConformance):
     layout = "kravport-no-flow-1"
     settings = SETTINGS
     make_sandbox = staticmethod(make_intrum)
-    sandbox_facts = {**FACTS, "layout": "kravport-no-flow-1"}
+    sandbox_facts = FACTS | {"layout": "kravport-no-flow-1"}
 
 
 class TestLowell(AgencyConformance):
@@ -100,7 +101,8 @@ class TestEspInNk003(AgencyConformance):
 
 
 class TestEspThatFetches(AgencyConformance):
-    """The same plugin under Kravport's own interface; the far side is played with the real application in tests/web."""
+    """The same plugin under Kravport's own interface for agencies that fetch."""
 
     plugin = esp.plugin
     layout = "kravport-pull-1"
+    make_sandbox = staticmethod(FetchingDesk)

@@ -308,9 +308,9 @@ def test_second_file_of_a_name_waits_for_the_first():
     content = files["Faktura.SGF"]
     busy, free = Mailbox({"Faktura.SGF": b"old"}), Mailbox({})
     with pytest.raises(DeliveryError, match="has not been fetched"):
-        plugin.deliver(envelope, busy, io.BytesIO(content), len(content))
+        plugin.deliver(envelope, busy, io.BytesIO(content), len(content), AGREEMENT)
     assert busy.sent == []
-    assert plugin.deliver(envelope, free, io.BytesIO(content), len(content)) == "/in/Faktura.SGF"
+    assert plugin.deliver(envelope, free, io.BytesIO(content), len(content), AGREEMENT) == "/in/Faktura.SGF"
     assert free.sent == [("Faktura.SGF", content)]
 
 

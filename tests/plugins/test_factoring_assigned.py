@@ -14,31 +14,9 @@ from gateway.errors import DataError, DecodeError, EncodeError
 from gateway.formats.ubl import read_ubl
 from plugins.factoring.assigned import Factor, is_marked, mark
 from plugins.factoring.ubl_places import MAX_BYTES
+from tests.plugins.ubl_documents import BUYER, MEANS, UBL, invoice_document
 
-UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
-HEAD = (
-    f'<?xml version="1.0" encoding="UTF-8"?>\n<Invoice xmlns="{UBL}Invoice-2" xmlns:cac="{UBL}CommonAggregateComponents-2" '
-    f'xmlns:cbc="{UBL}CommonBasicComponents-2">'
-)
 NOTE = "<cbc:Note>Takk for handelen!</cbc:Note>"
-MEANS = (
-    "<cac:PaymentMeans><cbc:PaymentMeansCode>30</cbc:PaymentMeansCode><cbc:PaymentID>111</cbc:PaymentID>"
-    "<cac:PayeeFinancialAccount><cbc:ID>NO1215030000010</cbc:ID><cbc:Name>Fjord</cbc:Name></cac:PayeeFinancialAccount>"
-    "</cac:PaymentMeans>"
-)
-SELLER = (
-    "<cac:AccountingSupplierParty><cac:Party><cac:PartyName><cbc:Name>Fjord AS</cbc:Name></cac:PartyName>"
-    "<cac:PartyLegalEntity><cbc:RegistrationName>Fjord AS</cbc:RegistrationName><cbc:CompanyID>999999964</cbc:CompanyID>"
-    "</cac:PartyLegalEntity></cac:Party></cac:AccountingSupplierParty>"
-)
-BUYER = (
-    "<cac:AccountingCustomerParty><cac:Party><cac:PartyLegalEntity><cbc:RegistrationName>Bygg &amp; Anlegg &lt;AS&gt;"
-    "</cbc:RegistrationName></cac:PartyLegalEntity></cac:Party></cac:AccountingCustomerParty>"
-)
-TOTAL = (
-    '<cac:LegalMonetaryTotal><cbc:PayableAmount currencyID="NOK">1250.00</cbc:PayableAmount></cac:LegalMonetaryTotal>'
-)
-LINES = "<cac:InvoiceLine><cbc:ID>1</cbc:ID><cbc:Note>Linje</cbc:Note><!-- a > b --></cac:InvoiceLine>"
 FACTOR = Factor(
     "Example Factoring AS",
     "NO9386011117947",
@@ -48,13 +26,8 @@ FACTOR = Factor(
 )
 
 
-def invoice(note="", means=MEANS, code="380", extra="", head=HEAD):
-    """An invoice with every part on one line, so that what is set is easily seen."""
-    return (
-        f"{head}{extra}<cbc:ID>5067</cbc:ID><cbc:IssueDate>2026-10-15</cbc:IssueDate><cbc:DueDate>2026-10-29</cbc:DueDate>"
-        f"<cbc:InvoiceTypeCode>{code}</cbc:InvoiceTypeCode>{note}<cbc:DocumentCurrencyCode>NOK</cbc:DocumentCurrencyCode>"
-        f"{SELLER}{BUYER}{means}{TOTAL}{LINES}</Invoice>\n"
-    ).encode()
+def invoice(note="", **parts):
+    return invoice_document("5067", 1250_00, note=note, **parts)
 
 
 def bare(content):
@@ -71,16 +44,8 @@ def examples(shared):
     return shared / "formats" / "agencies" / "examples"
 
 
-@pytest.fixture(scope="module")
-def schemas(shared):
-    folder = shared / "specs" / "ubl21" / "maindoc"
-    return {name: etree.XMLSchema(file=str(folder / f"UBL-{name}-2.1.xsd")) for name in ("Invoice", "CreditNote")}
-
-
 @pytest.mark.parametrize(("kind", "reference"), [("invoice", "9123400005067009"), ("creditnote", "")])
-def test_the_published_documents_come_out_when_their_marks_are_taken_off_and_set_again(
-    kind, reference, examples, schemas
-):
+def test_the_published_documents_come_out_when_their_marks_are_taken_off_and_set_again(kind, reference, examples):
     published = (examples / f"peppol_bis3_factored_{kind}.xml").read_bytes()
     told = read_ubl(io.BytesIO(published))
     ident = re.search(rb'<cac:PayeeParty>.*?schemeID="0192">([0-9]+)<', published, re.DOTALL)[1].decode()
@@ -94,7 +59,6 @@ def test_the_published_documents_come_out_when_their_marks_are_taken_off_and_set
     assert bare(made.content) == bare(published)
     assert bare(plain) != bare(published)
     assert mark(published, factor).content == published, "marked already: nothing to do"
-    schemas[told.root].assertValid(etree.fromstring(made.content))
 
 
 # --- what is set -----------------------------------------------------------------------------------------------------
@@ -127,19 +91,16 @@ def test_what_is_missing_is_made_in_its_place():
     means += account + b"</cac:PaymentMeans>"
     assert re.findall(rb"<cbc:Note>[^<]*|<cac:PaymentMeans>.*?</cac:PaymentMeans><cac:[A-Z]\w+", made) == [
         b"<cbc:Note>Assigned to &lt;Example&gt; &amp; paid to NO93 only.",
-        means + b"<cac:LegalMonetaryTotal",
+        means + b"<cac:TaxTotal",
         b"<cbc:Note>Linje",
     ]
     half = MEANS.split("<cbc:PaymentID>", maxsplit=1)[0] + "</cac:PaymentMeans>"
     assert bare(mark(invoice(means=half), FACTOR).content) == bare(mark(invoice(), FACTOR).content)
 
 
-@pytest.mark.parametrize("charset", ["ISO-8859-1", "UTF-8"])
-@pytest.mark.parametrize("mark_bytes", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(("charset", "mark_bytes"), [("ISO-8859-1", b""), ("UTF-8", b""), ("UTF-8", b"\xef\xbb\xbf")])
 def test_the_documents_charset_stays(charset, mark_bytes):
     plain = invoice("<cbc:Note>Blåbærsyltetøy</cbc:Note>").decode().replace("UTF-8", charset).encode(charset)
-    if mark_bytes and charset != "UTF-8":
-        pytest.skip("a byte order mark is UTF-8's")
     made = mark(mark_bytes + plain, replace(FACTOR, clause="Betal til Fórsæl ł"))
     assert made.content.startswith(mark_bytes + plain[:40])
     assert read_ubl(io.BytesIO(made.content)).notes == ("Blåbærsyltetøy Betal til Fórsæl ł",)
@@ -199,7 +160,7 @@ def test_a_payee_that_is_the_factor_stays_and_any_other_is_refused():
         (invoice(), {"party_id": "999999964"}, "the seller itself"),
         (invoice(), {"clause": " "}, "has no clause"),
         (invoice().replace(BUYER.encode(), b""), {}, "no AccountingCustomerParty"),
-        (invoice(means="").replace(TOTAL.encode(), b""), {}, "no totals"),
+        (invoice(means="", total=""), {}, "no totals"),
     ],
 )
 def test_what_may_not_be_marked(content, factor, told):

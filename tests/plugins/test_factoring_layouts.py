@@ -132,7 +132,8 @@ def test_every_shipped_profile_is_a_layout_with_its_market_currency_and_bytes():
     assert set(found) == names
     assert {(*one.markets, *one.currencies) for one in found.values()} == {("FI", "EUR"), ("NO", "NOK")}
     assert all(layout.carries == {LinkKind.CREDIT_NOTE} and not layout.confirmed for layout in profile.layouts)
-    assert (profile.markets, profile.currencies) == ({"NO", "FI"}, {"NOK", "EUR"})
+    assert profile.markets >= {"NO", "FI"}
+    assert profile.currencies >= {"NOK", "EUR"}
     assert all(any(limit.startswith(name) for limit in profile.limits) for name in names)
 
 

@@ -15,6 +15,7 @@ from gateway.testing.agency_kit import MemorySink
 from plugins.factoring import plugin
 from plugins.factoring.sandbox import UnreadableFile, make_sandbox
 from tests.plugins.factoring_cases import AGREEMENT, NOW, SEAL, SECOND, agreement, claim, credit_note, kid
+from tests.profiles.builders import CORPUS
 
 FACTS = {
     "client_number": "1234",
@@ -185,3 +186,50 @@ def test_gateway_reads_the_banks_files_as_credits_to_the_creditor(factor, tmp_pa
         assert {(p.account, p.currency, p.direction, p.booking_date) for p in payments} == {
             (FACTS["creditor_account"], "NOK", Direction.CREDIT, NOW.date())
         }
+
+
+# --- Svea: read, though no claim has the rows to write it by ---------------------------------------------------------
+
+SVEA = {
+    "layout": "svea-fi",
+    "client_number": "7654321",
+    "creditor_account": "12345600000785",
+    "agency_account": "12345600000999",
+}
+
+
+def ledger_file(folder, content, name="f112301.7654321"):
+    far = make_sandbox(folder, SVEA)
+    (folder / "upload" / name).write_bytes(content)
+    far.work(NOW)
+    return far
+
+
+def test_sveas_file_is_taken_with_its_rows(tmp_path, shared):
+    far = ledger_file(tmp_path, (CORPUS / "svea-fi.txt").read_bytes())
+    assert (far.problems(), far.balances()) == ([], {"100031": 9990, "100032": -1000})
+    published = shared / "formats" / "agencies" / "examples" / "svea_f112201.7654321"
+    assert ledger_file(tmp_path, published.read_bytes(), "f112201.7654321").balances()["100019"] == 124000
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "told"),
+    [
+        (b"0076543212026", b"0076543222026", "'7654322' at 3-9"),
+        (b"000010990+", b"000010991+", "counts other invoices"),
+        (b"000000002000", b"000000003000", "counts other invoices"),
+        (b"1176543210000100031", b"1176543210000100032", "the row of another invoice"),
+        (b"081T", b"081B", "at 33-33"),
+        (b"00000009990+", b"00000009990-", "at 346-346"),
+        (b"00000001933+", b"00000099900+", "its tax is all of it"),
+        (b"kpl \r\n", b"kpl\r\n", "142 characters are no record '11'"),
+        (b"20261129", b"20261329", "is not a day"),
+    ],
+)
+def test_a_damaged_file_for_svea_is_refused_whole(was, becomes, told, tmp_path):
+    content = (CORPUS / "svea-fi.txt").read_bytes()
+    assert was in content
+    far = ledger_file(tmp_path, content.replace(was, becomes, 1))
+    (problem,) = far.problems()
+    assert told in problem
+    assert far.balances() == {}

@@ -307,6 +307,24 @@ def test_pages_are_walked_and_a_change_while_walking_is_not_missed(net, calls):
 
 
 @pytest.mark.parametrize(
+    "odd",
+    [
+        {"id": "deb_2", "updated_at": "yesterday"},
+        {"id": "deb/2", "updated_at": "2026-11-22T10:00:00Z", "metadata": {"gw_case": "4711:kp-2"}},
+        {"id": "deb_2", "updated_at": "2026-11-22T10:00:00Z", "metadata": {"gw_case": "4711:kp-2", "deep": [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}},
+        {"id": "deb_2", "updated_at": "2026-11-22T10:00:00Z", "metadata": {"gw_case": "4711:kp-2", "half": "\ud800"}},
+        "no object",
+    ],
+)  # fmt: skip
+def test_an_object_nobody_can_read_keeps_none_of_the_others_back(net, calls, odd):
+    net.get(f"{BASE}/debts", **listing(odd, thing("deb_1", "2026-11-22T10:00:00Z")))
+    page = ophelos.fetch(AGREEMENT, calls, "")
+    assert [file.filename[:18] for file in page.files] == ["ophelos-debt-deb_1", "ophelos-debt-unrea"]
+    assert plugin.identify_inbound(as_inbound(page.files[1].content), (AGREEMENT,)) is None, "a person sees it"
+    assert page.is_more
+
+
+@pytest.mark.parametrize(
     "since", ["2026-11-22", "[]", '[{"debt":"yesterday"},"debt","",""]', '[{},"people","",""]', "[1,2,3,4]"]
 )
 def test_a_watermark_of_somebody_else_is_refused(calls, since):
@@ -360,6 +378,18 @@ def test_every_status_means_what_the_facts_say(meaning, value):
     assert f"{found.state} {found.close_code}".strip() == meaning
     assert (found.case_number, found.claim_id, found.invoice_number) == ("deb_1", "kp-1", "5001")
     assert (found.raw_code, found.raw_text, found.date) == (value, "ophelos", date(2026, 11, 22))
+
+
+@pytest.mark.parametrize(
+    ("value", "codes"),
+    [("defaulted", ["case.look_at_it"]), ("queried", ["case.look_at_it"]), ("enchanted", ["case.look_at_it"]), ("paying", [])],
+)  # fmt: skip
+def test_what_waits_for_somebody_is_shown_to_a_person(value, codes):
+    statuses = plugin.import_case_status(
+        told("debt", id="deb_1", status=value, updated_at="2026-11-22T10:00:00Z"), (AGREEMENT,)
+    )
+    assert [row.raw_code for row in statuses] == [value]
+    assert [finding.code for finding in statuses.findings] == codes
 
 
 @pytest.mark.parametrize(("remaining", "code"), [(0, "paid"), (1, "partly-paid")])

@@ -134,14 +134,13 @@ def test_r_op_18_what_is_not_known_cannot_be_confirmed(sqlite_house, content, ch
 def test_a_finished_file_is_read_back_with_its_totals(tmp_path):
     """`verify` finds in the bytes what the export says it wrote, for a layout with items in every form."""
     from tests.plugins import sls_builders as sls
-    from tests.profiles.builders import MemorySink
 
     kinds = {"direct_payment": "credit", "credit_note": "credit", "disbursement": "debit", "voucher_line": "debit"}
     items = [
         sls.item(f"i-{kind}", sls.LinkKind(kind), sls.Direction(side), 7_00, number="5") for kind, side in kinds.items()
     ]
     items.append(sls.item("i-fee", sls.LinkKind.CHARGE, sls.Direction.DEBIT, 38_00, charge_kind="reminder-fee"))
-    file, sink = ProfileFile(load(shipped()["kravport-sls-1"]), "invoices"), MemorySink()
+    file, sink = ProfileFile(load(shipped()["kravport-sls-1"]), "invoices"), sls.MemorySink()
     (envelope,) = export(file, [sls.claim(items=items)], sls.agreement(), sls.seal(), sink)
     path = tmp_path / "file"
     path.write_bytes(sink.files[envelope.filename])

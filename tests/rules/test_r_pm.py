@@ -11,6 +11,7 @@ from gateway.domain.reasons import remedy
 from gateway.errors import Refused
 from gateway.jobs import handlers
 from gateway.services import placing, schedule
+from gateway.testing.cremul_files import CremulLine, CremulPayment, cremul_file
 from tests.rules.world import ACTOR, World
 
 KID = "1000000000017"
@@ -132,6 +133,16 @@ def test_r_pm_06_money_comes_in_the_banks_formats_and_the_agencys(fjord, how):
     fjord.post()
     assert fjord.open("1") == 0
     assert fjord.agency_balance("1") == fjord.far.balances()["1"] == 0
+
+
+@pytest.mark.rule("R-PM-06", "A-18")
+def test_r_pm_06_also_in_cremul_as_the_agencys_bank_may_tell_it(fjord):
+    at_agency(fjord, ("1", 1250), payment_reference=KID)
+    line = CremulLine((CremulPayment(125_000, KID, payer="15030000029"),))
+    fjord.take_file("cremul.edi", cremul_file([[line]]))
+    assert (one(fjord).entry_id, one(fjord).state, one(fjord).label) == (fjord.entry_id("1"), "proposed", "Lowell")
+    fjord.post()
+    assert fjord.evening().sent == set(), "Lowell's own money is never echoed"
 
 
 @pytest.mark.rule("R-PM-07")

@@ -25,7 +25,7 @@ def answer(world: World, envelope, *objects: ObjectReceipt) -> None:
     )  # fmt: skip
     with world.house.database.write() as connection:
         agreement, _ = agreement_of(connection, world.agreement_id)
-        receipts._apply(connection, agreement, envelope, receipt, world.house.now())
+        receipts._apply(connection, agreement, envelope, receipt, world.house.now(), nets=False)
 
 
 def test_items_of_a_refused_invoice_go_again_with_it_or_it_looks_unpaid(fjord):

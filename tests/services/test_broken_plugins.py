@@ -358,13 +358,13 @@ def installed(tmp_path, monkeypatch):
 @pytest.mark.rule("P18")
 def test_what_cannot_be_loaded_is_named_and_all_else_is_there(installed):
     agencies = Agencies.load(SHORT)
-    assert agencies.loaded.keys() == {"intrum", "lowell", "factoring", "esp", "sound"}
+    assert agencies.loaded.keys() == {"intrum", "lowell", "factoring", "esp", "kravia", "sound"}
     assert agencies.broken == {
         "explodes": "cannot be imported: RuntimeError: no licence",
         "leaves": "cannot be imported: SystemExit: 3",
         "sleeps": "cannot be imported: no answer in 0.3 seconds",
         "stranger": "is object, not AgencyHooks",
-        "future": "was built for boundary 2.0; this Kravport speaks 1.0 and must be updated first",
+        "future": "was built for boundary 2.0; this Kravport speaks 1.1 and must be updated first",
         "silent": 'does not say which boundary it was built for; today\'s is api_version = "1.1"',
     }
 
@@ -413,7 +413,7 @@ def test_warnings_are_shown_where_the_plugin_is_listed(clock, sqlite_database):
     house = House(sqlite_database, Agencies([("older", older)]), None, lambda: None, clock)
     assert health(house)[1]["older"] == {
         "state": "ok",
-        "warnings": ["was built for boundary 1.7; this Kravport speaks 1.0 and may lack what it counts on"],
+        "warnings": ["was built for boundary 1.7; this Kravport speaks 1.1 and may lack what it counts on"],
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from datetime import date
 
 import pytest
@@ -11,7 +10,7 @@ from gateway import https
 from gateway.db.tables import Envelope, InboundFile
 from gateway.domain.identifiers import make_viitenumero
 from gateway.jobs import Desk
-from gateway.services import agreements, delivery, inbound, schedule
+from gateway.services import agreements, delivery, schedule
 from gateway.testing.api_sandbox import serving
 from plugins.lowell.sandbox import make_sandbox
 from tests.plugins.test_lowell_assignment import LAYOUT, SETTINGS
@@ -38,7 +37,7 @@ def lowell(house, clock, tmp_path, monkeypatch):
         for name, value in way["secrets"].items():
             agreements.set_secret(house, world.agreement_id, name, value, ACTOR)
         agreements.activate(house, world.agreement_id, ACTOR)
-        world.customer(organisation_number="99999990", country="FI", postcode="00100")
+        world.customer(organisation_number="2345678-0", country="FI", postcode="00100")
         yield world, sandbox
     sandbox.close()
 
@@ -65,7 +64,7 @@ def test_taken_refused_and_paid_through_the_bank(lowell):
     for number, euro in (("1001", 1240), ("1002", 300)):
         invoice(world, number, euro)
     world.payment("p1", 240)
-    world.link("1001", "p1")
+    world.link("1001", "p1", ref="L")
     sandbox.refuse("claim", f"kp-{world.entry_id('1002')}", "E17", "debtor is unknown")
     evening(world)
     assert world.agency_balance("1001") == 1000
@@ -79,16 +78,16 @@ def test_taken_refused_and_paid_through_the_bank(lowell):
     assert [finding["code"] for finding in answers.findings] == ["receipt.rejected"]
 
     world.payment("p2", 100)
-    world.link("1001", "p2")
+    world.link("1001", "p1", "p2", ref="L")
     assert world.evening().held["p2"] == {"item.not_carried"}, "a person tells Lowell"
 
     sandbox.pay(world.claim("1001").claim_id, 90_000, date(2026, 11, 26))
     file = sandbox.root / "download" / sandbox.write_camt054(world.clock())
-    stored = inbound.store_own(world.house, world.creditor_id, "upload", file.name, io.BytesIO(file.read_bytes()))
-    inbound.process(world.house, stored.inbound_file_id)
+    world.take_file(file.name, file.read_bytes())
     (payment,) = world.payments()
-    assert (payment.label, payment.agreement_id, payment.entry_id) == (
+    assert (payment.label, payment.state, payment.agreement_id, payment.entry_id) == (
         "Lowell",
+        "proposed",
         world.agreement_id,
         world.entry_id("1001"),
     )

@@ -113,10 +113,22 @@ def test_the_bell_is_a_real_rq_job_in_json(desk, house, bell_url, monkeypatch):
     assert rung.failed_job_registry.count == 0
 
 
-def test_fetch_now_is_due_at_once(desk, house):
-    fetch_now(house, 3)
-    with house.database.read() as connection:
-        assert outbox.due(connection, house.now()) == 1
+def test_fetch_now_is_due_at_once_and_many_bells_are_one_look(house, clock):
+    """An agency may ring once per case of an evening. What rings while a look is under way needs another one."""
+    looks: list[int] = []
+
+    def look(task):
+        looks.append(task.ref_id)
+        clock.advance(seconds=1)
+        if len(looks) == 1:
+            fetch_now(house, task.ref_id)
+            fetch_now(house, task.ref_id)
+
+    for agreement_id in (3, 3, 4, 3):
+        fetch_now(house, agreement_id)
+    while outbox.run_one(house.database, {"fetch": look}, clock, "worker-1"):
+        pass
+    assert sorted(looks) == [3, 3, 4]
 
 
 def _worker_process(home, **more):

@@ -19,7 +19,7 @@ from gateway.db.tables.inbound import (
     PaymentPart,
     StagedPayment,
 )
-from gateway.db.tables.ledger import Creditor, Customer, LedgerEntry
+from gateway.db.tables.ledger import Creditor, Customer, LedgerDocument, LedgerEntry
 from gateway.db.tables.operation import AuditEvent, Heartbeat, Role, Task, User, user_creditor, user_role
 from gateway.db.tables.transfer import (
     AgencyCall,
@@ -39,6 +39,6 @@ from gateway.db.tables.transfer import (
 __all__ = [
     "AgencyCall", "Agreement", "ApiKey", "AuditEvent", "Base", "Blob", "BlobChunk", "CaseAnswer", "Claim", "ClaimInstruction", "Counter",
     "Creditor", "Customer", "CustomerCheck", "Envelope", "FactoringSettings", "FileProgress", "Heartbeat", "InboundArrival",
-    "InboundFile", "IncomingPayment", "KeptAnswer", "LedgerEntry", "MailboxFile", "PaymentPart", "Pending", "ProfileConfirmation", "Role", "RunHold",
+    "InboundFile", "IncomingPayment", "KeptAnswer", "LedgerDocument", "LedgerEntry", "MailboxFile", "PaymentPart", "Pending", "ProfileConfirmation", "Role", "RunHold",
     "StagedPayment", "Task", "TransferItem", "TransferRun", "User", "WebhookMessage", "user_creditor", "user_role",
 ]  # fmt: skip

@@ -186,3 +186,11 @@ class LedgerEntry(Base):
     reminder_deadline: Mapped[date | None]
     received_at: Mapped[datetime]
     content_hash: Mapped[str]
+
+
+class LedgerDocument(Base):
+    """The document that the accounting system issued for an entry, where it was taken as a file: the bytes as they came."""
+
+    __tablename__ = "ledger_document"
+    entry_id: Mapped[int] = mapped_column(ForeignKey("ledger_entry.id"), primary_key=True)
+    blob_id: Mapped[int] = mapped_column(ForeignKey("blob.id"))

@@ -48,7 +48,7 @@ def fetch(agreement: Agreement, calls: Calls, since: str) -> Page:
     mark = _read_mark(since)
     told, after = page(calls, agreement, _path(agreement, mark), _query(mark), mark.after)
     before = _moment(mark.until.get(mark.look, ""))
-    files, latest = list[Fetched](), before
+    files, latest, is_whole = list[Fetched](), before, True
     for one in objects_of(told):
         try:
             changed = one.moment("updated_at")
@@ -56,8 +56,10 @@ def fetch(agreement: Agreement, calls: Calls, since: str) -> Page:
             if changed >= before and _is_news(agreement, mark.look, one):
                 files.append(_file(agreement, mark.look, one))
         except DataError:
-            odd = hashlib.sha256(told.body).hexdigest()[:16]
-            files.append(Fetched(f"ophelos-{mark.look}-unreadable-{odd}.json", told.body))
+            is_whole = False
+    if not is_whole:
+        odd = hashlib.sha256(told.body).hexdigest()[:16]
+        files.append(Fetched(f"ophelos-{mark.look}-unreadable-{odd}.json", told.body))
     top = mark.top or (latest.isoformat() if latest > _LONG_AGO else "")
     if after:
         return Page(tuple(files), _written(mark._replace(after=after, top=top)), is_more=True)

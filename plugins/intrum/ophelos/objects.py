@@ -90,12 +90,12 @@ def object_of(answer: Answer) -> Thing:
 
 
 def objects_of(answer: Answer) -> Iterator[Thing]:
-    """Yield the objects of a list."""
+    """Yield the objects of a list; what stands there and is none has no fields."""
     rows = object_of(answer).values.get("data")
     if not isinstance(rows, list) or len(rows) > _ROWS_MAX:
         raise DecodeError(said("wrong.list_length", most=_ROWS_MAX), field="data", value=str(rows))
     for number, row in enumerate(rows, 1):
-        yield Thing(row, f"data[{number}]")
+        yield Thing(row if isinstance(row, Mapping) else {}, f"data[{number}]")
 
 
 def status_of(thing: Thing) -> str:

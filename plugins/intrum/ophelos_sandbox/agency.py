@@ -214,6 +214,14 @@ class OphelosSandbox(ApiSandbox):
             told = {"account_number": account_number, "field": field, "text": text}
             Things(connection, self.now()).add("refusal", told)
 
+    def accept(self, account_number: str) -> None:
+        """Take back a `refuse`."""
+        with self.transaction() as connection:
+            things = Things(connection, self.now())
+            for one in things.all("refusal"):
+                if one["account_number"] == account_number:
+                    things.change(one, account_number=None)
+
     def pay(self, claim_id: str, minor: int, on: date, status: str = "pending") -> str:
         """Let the customer of a claim begin to pay by card; return the payment's id."""
         with self.transaction() as connection:

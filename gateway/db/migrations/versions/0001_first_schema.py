@@ -444,6 +444,13 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['creditor_id'], ['creditor.id'], name=op.f('fk_factoring_settings_creditor_id')),
     sa.PrimaryKeyConstraint('creditor_id', name=op.f('pk_factoring_settings'))
     )
+    op.create_table('ledger_document',
+    sa.Column('entry_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.Column('blob_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
+    sa.ForeignKeyConstraint(['blob_id'], ['blob.id'], name=op.f('fk_ledger_document_blob_id')),
+    sa.ForeignKeyConstraint(['entry_id'], ['ledger_entry.id'], name=op.f('fk_ledger_document_entry_id')),
+    sa.PrimaryKeyConstraint('entry_id', name=op.f('pk_ledger_document'))
+    )
     op.create_table('user_creditor',
     sa.Column('user_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('creditor_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
@@ -715,6 +722,7 @@ def downgrade() -> None:
     op.drop_table('api_key')
     op.drop_table('user_role')
     op.drop_table('user_creditor')
+    op.drop_table('ledger_document')
     op.drop_table('factoring_settings')
     with op.batch_alter_table('customer', schema=None) as batch_op:
         batch_op.drop_index('ix_customer_creditor_id_organisation_number')
