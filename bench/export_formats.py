@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from importlib import import_module
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from bench.profiles import k9409
@@ -18,25 +19,26 @@ from gateway.domain.exchange import (
     Seal,
     Service,
 )
-from gateway.domain.identifiers import make_viitenumero, mod10
-from gateway.formats import kravport_sls
+from gateway.domain.identifiers import make_viitenumero
 from gateway.profiles import ProfileFile, export, load
 from gateway.profiles.shipped import shipped
 from gateway.testing.agency_kit import sample_agreement, sample_seal
+from plugins.factoring.kid import make_kid
 
-BY_PROFILE = ("k9409", "nk003-advanced", "nk003-standard", "fall-nordea", "fall-op", "fall-danske", "fall-aktia")
-SLS, FACTONOR, PEPPOL = "kravport-sls-1", "factonor", "peppol-factored"
-FALL_BY_HOOK = "factoring/fall-nordea"
-"""The same columns with what the factoring plugin asks of each claim and customer besides."""
+SLS, FLOW, K9409, FACTONOR = "kravport-sls-1", "kravport-no-flow-1", "sgfinans-9409", "factonor"
+SVEA, STANDARD, PEPPOL = "svea-fi", "nk003-standard", "peppol-factored"
+COLUMNS = ", columns"
+"""Behind a layout: its columns alone, without what the plugin asks of claim and customer besides."""
+CALLS = ("kravia-2", "ophelos-2025-04-01", "lowell-fi-assignment-1")
+"""Formats that are a call a line."""
 NOW = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 DAY, DUE = date(2026, 11, 2), date(2026, 11, 16)
-SETTINGS = {"ledger_id": "1234-NOK", "agency_id": "BENCH", "business_id": "1234567-1", "comment": "text"}
 Write = Callable[[Iterator[Claim], Any], object]
 """Writes claims into a sink."""
 
 
-class Hooked(NamedTuple):
-    """A format that its plugin writes, by the hook of new claims."""
+class Terms(NamedTuple):
+    """Whose plugin writes a format, and under which agreement; no plugin where the layout is a profile alone."""
 
     plugin: str
     market: str
@@ -44,20 +46,28 @@ class Hooked(NamedTuple):
     settings: Mapping[str, object] = {}
 
 
-HOOKED: Mapping[str, Hooked] = {
-    FALL_BY_HOOK: Hooked("factoring", "FI", "1234", {"business_id": "1234567-1"}),
-    FACTONOR: Hooked("factoring", "NO", "123"),
-    PEPPOL: Hooked("factoring", "NO", "1234", {"factor_party_id": "999999999"}),
-    "kravia-2": Hooked("kravia", "NO", "10001"),
-    "ophelos-2025-04-01": Hooked("intrum", "FI", "4711", {"organisation_id": "org_1"}),
-    "lowell-fi-assignment-1": Hooked("lowell", "FI", "4711", {
+_LEDGER = {"ledger_id": "1234-NOK", "agency_id": "BENCH"}
+_FALL = Terms("factoring", "FI", "1234", {"business_id": "1234567-1", "late_interest": "1150"})
+FORMATS: Mapping[str, Terms] = {
+    "nk003-advanced": Terms("esp", "NO", "1234", {"our_reference": "Bench"}),
+    STANDARD: Terms("", "NO", "1234"),
+    K9409: Terms("factoring", "NO", "1234", {"kid_scheme": "standard-15", "comment": "text"}),
+    f"{K9409}{COLUMNS}": Terms("", "NO", "1234", {"comment": "text"}),
+    **{f"fall-{dialect}": _FALL for dialect in ("nordea", "op", "danske", "aktia")},
+    f"fall-nordea{COLUMNS}": Terms("", "FI", "1234", _FALL.settings),
+    SVEA: Terms("", "FI", "1234567"),
+    FACTONOR: Terms("factoring", "NO", "123"),
+    SLS: Terms("intrum", "NO", "1234", _LEDGER),
+    FLOW: Terms("intrum", "NO", "1234", _LEDGER),
+    PEPPOL: Terms("factoring", "NO", "1234", {"factor_party_id": "999999999"}),
+    "kravia-2": Terms("kravia", "NO", "10001"),
+    "ophelos-2025-04-01": Terms("intrum", "FI", "4711", {"organisation_id": "org_1"}),
+    "lowell-fi-assignment-1": Terms("lowell", "FI", "4711", {
         "environment": "test", "subclient_id": "123456", "assignment_type": "Collection", "receivable_type": "Sales",
         "voluntary_collection_forbidden": False,
     }),
 }  # fmt: skip
-CALLS = ("kravia-2", "ophelos-2025-04-01", "lowell-fi-assignment-1")
-"""Formats that are a call a line."""
-FORMATS = (*BY_PROFILE, SLS, *HOOKED)
+"""Every format that goes out, by layout."""
 ASSIGNMENT = FactoringAssignment(
     "A-1",
     "Example Factoring AS",
@@ -73,7 +83,7 @@ ASSIGNMENT = FactoringAssignment(
 
 def claims(count: int, form: str) -> Iterator[Claim]:
     """Yield *count* invoices, one a customer, as the host hands them over: one at a time."""
-    is_finnish, has_document, refer = _market(form) == "FI", form == PEPPOL, _REFERENCES.get(form, _plain)
+    is_finnish, has_document, refer = FORMATS[form].market == "FI", form == PEPPOL, _REFERENCES.get(form, _plain)
     country, scheme, org = ("FI", "fi-ytunnus", "1122334-4") if is_finnish else ("NO", "no-orgnr", "999999980")
     for n in range(1, count + 1):
         customer = Customer(
@@ -86,21 +96,12 @@ def claims(count: int, form: str) -> Iterator[Claim]:
         )  # fmt: skip
 
 
-def _layout(form: str) -> str:
-    return form.rpartition("/")[2]
-
-
-def _market(form: str) -> str:
-    return HOOKED[form].market if form in HOOKED else "FI" if form.startswith("fall") else "NO"
-
-
 def _plain(n: int) -> str:
     return f"1{n:08d}7"
 
 
-def _factonor(n: int) -> str:
-    payload = f"123{100_000 + n:06d}{100_000 + n:06d}"
-    return payload + mod10(payload)
+def _kid(scheme: str, client: str) -> Callable[[int], str]:
+    return lambda n: make_kid(scheme, client=client, customer=f"{100_000 + n}", invoice=f"{100_000 + n}")
 
 
 def _viite(n: int) -> str:
@@ -108,19 +109,19 @@ def _viite(n: int) -> str:
 
 
 _REFERENCES: Mapping[str, Callable[[int], str]] = {
-    FACTONOR: _factonor, "lowell-fi-assignment-1": _viite, FALL_BY_HOOK: _viite,
+    K9409: _kid("standard-15", "1234"), FACTONOR: _kid("factonor-16", "123"),
+    **{form: _viite for form, terms in FORMATS.items() if terms.market == "FI"},
 }  # fmt: skip
 _UBL = "urn:oasis:names:specification:ubl:schema:xsd:"
 
 
 def _document(n: int) -> bytes:
-    """Return a UBL invoice of ten lines, as an accounting system issues it."""
+    """Return a UBL invoice of one line, as the peers write it."""
     amount = f"{(100_000 + n) // 100}.{(100_000 + n) % 100:02d}"
-    lines = "".join(
-        f'<cac:InvoiceLine><cbc:ID>{line}</cbc:ID><cbc:InvoicedQuantity unitCode="EA">1</cbc:InvoicedQuantity>'
-        f'<cbc:LineExtensionAmount currencyID="NOK">100.00</cbc:LineExtensionAmount>'
-        f"<cac:Item><cbc:Name>Vare {line}</cbc:Name></cac:Item></cac:InvoiceLine>\n"
-        for line in range(1, 11)
+    line = (
+        f'<cac:InvoiceLine><cbc:ID>1</cbc:ID><cbc:InvoicedQuantity unitCode="EA">1</cbc:InvoicedQuantity>'
+        f'<cbc:LineExtensionAmount currencyID="NOK">{amount}</cbc:LineExtensionAmount>'
+        "<cac:Item><cbc:Name>Vare</cbc:Name></cac:Item></cac:InvoiceLine>\n"
     )
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<Invoice xmlns="{_UBL}Invoice-2"'
@@ -131,7 +132,7 @@ def _document(n: int) -> bytes:
         f"<cac:PaymentMeans><cbc:PaymentMeansCode>30</cbc:PaymentMeansCode><cbc:PaymentID>{_plain(n)}</cbc:PaymentID>"
         "<cac:PayeeFinancialAccount><cbc:ID>NO1215030000010</cbc:ID></cac:PayeeFinancialAccount></cac:PaymentMeans>\n"
         f'<cac:LegalMonetaryTotal><cbc:PayableAmount currencyID="NOK">{amount}</cbc:PayableAmount></cac:LegalMonetaryTotal>\n'
-        f"{lines}</Invoice>\n"
+        f"{line}</Invoice>\n"
     ).encode()
 
 
@@ -147,40 +148,26 @@ def _party(role: str, name: str, number: str) -> str:
 
 
 def profile_file(form: str) -> ProfileFile:
-    """Return the file of a layout's new claims."""
-    if form == "k9409":
+    """Return the file of a layout's new claims; of K9409, which is declared in code, the same columns as a profile."""
+    layout = form.removesuffix(COLUMNS)
+    if layout == K9409:
         return k9409()
-    profile = load(shipped()[_layout(form)])
+    profile = load(shipped()[layout])
     key = next(key for key, layout in profile.files.items() if layout.direction == "out" and "update" not in key)
     return ProfileFile(profile, key)
 
 
 def ours(form: str) -> Write:
-    """Return what writes *form* with all checks."""
-    if form in HOOKED:
-        return _by_hook(form)
-    market, currency = ("FI", "EUR") if _market(form) == "FI" else ("NO", "NOK")
-    agreement = Agreement(
-        1, "bench", 1, "Fjord AS", "Bench", "1234", Service.LEDGER, market, currency, form, is_sandbox=True, settings=SETTINGS
-    )  # fmt: skip
-    key = "invoices" if form == SLS else (file := profile_file(form)).layout.key
-    ids = {key: "00000000-0000-4000-8000-000000000001"}
-    seal = Seal({key: 1}, ids, NOW, NOW.date(), "1234", "BENCH", is_test=True)
-    if form == SLS:
-        return lambda given, sink: kravport_sls.write_invoices(given, agreement, seal, sink)
-    return lambda given, sink: export(file, given, agreement, seal, sink)
+    """Return what writes *form* with all checks: the plugin's hook of new claims, or the profile where no plugin writes it.
 
-
-def _by_hook(form: str) -> Write:
-    """Return the plugin's hook; documents are marked as well, which is what makes them assigned."""
-    from importlib import import_module
-
-    terms = HOOKED[form]
+    Assigned documents are marked as well, which is what makes them assigned.
+    """
+    terms = FORMATS[form]
+    if not terms.plugin:
+        return _by_profile(form, terms)
     plugin: Any = import_module(f"plugins.{terms.plugin}").plugin
     profile = plugin.agency_profile()
-    agreement = sample_agreement(
-        profile, terms.settings, client_number=terms.client, market=terms.market, layout=_layout(form)
-    )
+    agreement = sample_agreement(profile, terms.settings, client_number=terms.client, market=terms.market, layout=form)
     seal = sample_seal(profile, agreement)
     if form != PEPPOL:
         return lambda given, sink: plugin.export_invoice(given, agreement, seal, sink)
@@ -192,6 +179,48 @@ def _by_hook(form: str) -> Write:
             return plugin.mark_factoring_envelope(envelope, ASSIGNMENT, agreement, kept, sink)
 
     return marked
+
+
+def _by_profile(form: str, terms: Terms) -> Write:
+    file = profile_file(form)
+    if form == SVEA:
+        return lambda given, sink: _svea(file, given, sink)
+    currency = "EUR" if terms.market == "FI" else "NOK"
+    agreement = Agreement(
+        1,
+        "bench",
+        1,
+        "Fjord AS",
+        "Bench",
+        terms.client,
+        Service.LEDGER,
+        terms.market,
+        currency,
+        form,
+        is_sandbox=True,
+        settings=terms.settings,
+    )
+    seal = Seal({file.layout.key: 1}, {}, NOW, NOW.date(), terms.client, "BENCH", is_test=True)
+    return lambda given, sink: export(file, given, agreement, seal, sink)
+
+
+def _svea(file: ProfileFile, given: Iterator[Claim], sink: Any) -> None:
+    """Write Svea's invoices without their rows, which the ledger does not hold: the plugin holds them back for it."""
+    told = {"agreement_number": FORMATS[SVEA].client, "sign": "invoice", "vat_amount": 0, "vat_sign": "invoice"}
+    with sink.open("svea") as stream, file.write(stream) as writer:
+        single = {"agreement_number": told["agreement_number"], "date": NOW.date()}
+        writer.put("start", single)
+        for claim in given:
+            card = claim.customer
+            own = {
+                "invoice_number": claim.invoice_number, "customer_number": card.customer_number, "name": card.name,
+                "street": card.address1, "postcode": card.postcode, "town": card.city, "telephone": card.phone,
+                "country": card.country, "invoice_date": claim.invoice_date, "due_date": claim.due_date,
+                "amount": claim.original_minor, "email": card.email, "business_id": card.organisation_number,
+                "language": card.language,
+            }  # fmt: skip
+            writer.put("invoice", told | own)
+        writer.put("end", single)
 
 
 class Into:

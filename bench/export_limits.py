@@ -117,29 +117,38 @@ def _header(claim: Claim) -> dict[str, str]:
     }  # fmt: skip
 
 
-def factonor(invoices: Writer, client: str) -> Writer:
-    """Return a writer of FactoNor's two files by f-strings, some hundred claims of one behind those of the other.
+Cards = Callable[[Iterable[Claim]], Iterator[bytes]]
 
-    Args:
-        invoices: writes the file of invoices.
-        client: number of the client.
-    """
+
+def two_files(invoices: Writer, cards: Cards) -> Writer:
+    """Return a writer of a file of invoices and one of customers, some hundred claims of one behind those of the other."""
 
     def write(claims: Iterable[Claim], out: BinaryIO) -> None:
         stream = iter(claims)
         while some := list(islice(stream, 500)):
             invoices(some, out)
-            out.writelines(_cards(some, client))
+            out.writelines(cards(some))
 
     return write
 
 
-def _cards(claims: Iterable[Claim], client: str) -> Iterator[bytes]:
+def factonor_cards(claims: Iterable[Claim]) -> Iterator[bytes]:
+    """Yield the lines of FactoNor's customers."""
     for claim in claims:
         u = claim.customer
         yield (
-            f"V{client};{u.customer_number};{u.name};{u.address1};{u.address2};{u.postcode} {u.city};{u.phone};;"
+            f"V123;{u.customer_number};{u.name};{u.address1};{u.address2};{u.postcode} {u.city};{u.phone};;"
             f"{u.organisation_number};F;;{u.country};{u.email};{u.name}\r\n"
+        ).encode("iso-8859-1")
+
+
+def k9409_cards(claims: Iterable[Claim]) -> Iterator[bytes]:
+    """Yield the 254 characters of each customer."""
+    for claim in claims:
+        u = claim.customer
+        yield (
+            f"K94091234{u.customer_number:0>9}{u.organisation_number:0<11}{u.name:<35}{'':20}{u.address1:<30}{u.postcode}"
+            f"{u.city:<23}{'':20}{u.phone:<12}NORGE{'':15}NO578{'':50}NOK   \r\n"
         ).encode("iso-8859-1")
 
 

@@ -1,233 +1,167 @@
-"""Evenings with an agency that misbehaves in every way at once; at the end both ledgers must agree, claim by claim.
+"""Evenings with agencies that misbehave, one way alone and in random combination; at the end both ledgers must agree, claim by claim.
 
-``python -m bench.misbehaviour [--evenings 1000] [--seed 1] [--agency lowell]``. Each life is a creditor with its agency for a
-few evenings: invoices, links, payments, refused customers, on a line that breaks and with post that comes late, twice,
-cut off and in the wrong order (`gateway.demo.misbehaviour`). Then the trouble ends and everything must settle by itself. Same
-seed, same lives. Exit code 0 when every life ended well; a life that did not is named by its seed.
+``python -m bench.misbehaviour [--evenings 1000] [--each] [--agency esp] [--layout nk003-advanced] [--seed 1] [--jobs 2] [--json]``
+
+Each life is a creditor with one agency under one layout for five evenings: invoices, links, payments, refusals, on a line that
+breaks and with post that comes late, twice, cut off and in the wrong order (`bench.lives`). Then the trouble ends and everything
+must settle by itself, or by what a person does who asks the agency on the telephone. The evenings are shared out among all
+counterparts; lives of one seed are the same. With ``--each`` every counterpart has a life per way, with that trouble alone, in
+the place of ``--evenings``. APIs are called over TLS on this machine, mailboxes are folders, and the clock is simulated.
+
+Exit code 0 when every life ended well, every counterpart had claims and money, and every way struck; a life that did not is named
+by its counterpart and seed, which live it again.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
+import json
+import multiprocessing
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from datetime import timedelta
-from pathlib import Path
-from unittest.mock import patch
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
 
 import structlog
-from sqlalchemy import func, select
 
-from bench.world import Clock, open_house
-from gateway import transports
-from gateway.db.tables import Claim, Envelope, InboundFile, IncomingPayment, Task, TransferItem
-from gateway.demo.misbehaviour import WAYS, FlakyLine, Postman
-from gateway.demo.sandboxes import maker_of
-from gateway.domain.identifiers import KidCheck, make_kid
-from gateway.jobs import Desk
-from gateway.services import customers, delivery, mailbox, receipts, schedule
-from tests.rules.world import ACTOR, World
+from bench.lives import COUNTERPARTS, EVENINGS_OF_A_LIFE, Counterpart, Outcome, live
 
-EVENINGS_OF_A_LIFE = 5
-SETTLES_WITHIN = 200
-"""Steps of an hour and a half, twelve days: longer than any letter and any retry waits."""
+_CRITICAL = 50
+_FAULTS_SHOWN = 5
 
 
-class Life:
-    """One creditor and its agency.
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """One life to be lived: with the counterpart at *place*, as *seed* decides, with one *way* of trouble or any."""
 
-    Args:
-        folder: empty.
-        seed: decides everything that happens.
-        agency: key of a plugin whose sandbox speaks kravport-sls-1.
-        ways: what may go wrong.
-    """
-
-    def __init__(self, folder: Path, seed: int, agency: str = "lowell", ways: frozenset[str] = WAYS) -> None:
-        self.seed, self.dice, self.ways = seed, random.Random(seed), ways
-        self.clock, self.evenings = Clock(), 0
-        self.house = open_house(f"sqlite:///{folder / 'kravport.sqlite'}", self.clock)
-        box = folder / agency
-        transport = {"kind": "folder", "root": str(box)}
-        self.world = World(self.house, self.clock, folder, agency, options={"transport": transport}).start()
-        facts = {"client_number": "4711", "ledger_id": "4711-NOK", "currency": "NOK", "country": "NO"}
-        make = maker_of(agency)
-        self.post = Postman(lambda inner: make(inner, facts), box, ways, self.dice)
-        self.refused: set[str] = set()
-        for number in range(1, 5):
-            self.world.customer(f"{10000 + number}")
-
-    def live(self, evenings: int) -> None:
-        """Live through *evenings* and let everything settle."""
-        with self._line():
-            for _ in range(evenings):
-                self._evening()
-            self.ways = self.post.ways = frozenset()
-            self._settle()
-
-    def faults(self) -> list[str]:
-        """Return what is not as it must be; empty for a life that ended well."""
-        ours, theirs = self._our_balances(), self.post.balances()
-        found = [f"{claim}: we {ours.get(claim)}, agency {theirs.get(claim)}" for claim in sorted({*ours, *theirs})
-                 if ours.get(claim) != theirs.get(claim)]  # fmt: skip
-        told = self._count(IncomingPayment.id)
-        if told != self.paid:
-            found.append(f"{self.paid} payments were made, {told} are known")
-        unanswered = self._count(Envelope.id, Envelope.state.not_in(("accepted", "partly", "rejected")))
-        unread = self._count(InboundFile.id, InboundFile.state.in_(("stored", "reading")))
-        set_aside = self._count(InboundFile.id, InboundFile.state.in_(("quarantined", "refused")))
-        waiting = self._count(TransferItem.item_id, TransferItem.is_current, TransferItem.state != "accepted")
-        stuck = self._count(Task.id, Task.state.in_(("failed", "in_doubt", "stopped")))
-        for what, count in (
-            ("files unanswered", unanswered),
-            ("files unread", unread),
-            ("items open", waiting),
-            ("tasks stuck", stuck),
-        ):
-            found += [f"{count} {what}"] if count else []
-        if set_aside > self.post.happened["truncated"]:
-            found.append(f"{set_aside} files set aside, {self.post.happened['truncated']} were cut off")
-        return found
-
-    # --- an evening --------------------------------------------------------------------------------------------------
-
-    paid = 0
-
-    def _evening(self) -> None:
-        self.evenings += 1
-        for n in range(self.dice.randrange(1, 5)):
-            self._invoice(self.evenings * 10 + n)
-        self._change_minds()
-        self._pay()
-        self.clock.moment = max(self.clock.moment, self.world.agreement().next_run_at)
-        for _ in range(self.dice.randrange(6, 16)):
-            self._step(self.dice.randrange(5, 100))
-
-    def _invoice(self, number: int) -> None:
-        name, customer = str(5000 + number), f"c{10001 + self.dice.randrange(4)}"
-        kroner, day = self.dice.randrange(200, 2000), self.clock().date()
-        kid = make_kid(f"{number:07d}", KidCheck.MOD10)
-        self.world.invoice(name, kroner, customer, payment_reference=kid, booked=day, due=day + timedelta(days=14))
-        choice = self.dice.randrange(4)
-        if choice == 0:
-            self.world.payment(f"p{name}", kroner // 4, customer=customer, booked=day)
-            self.world.link(name, f"p{name}")
-        elif choice == 1:
-            self.world.credit_note(f"k{name}", kroner // 5, customer=customer, booked=day)
-            self.world.link(name, f"k{name}")
-
-    def _change_minds(self) -> None:
-        """The agency refuses a customer, or takes one back whose card was mended."""
-        number = f"{10001 + self.dice.randrange(4)}"
-        if number in self.refused:
-            self._mend(number)
-        elif self.dice.randrange(3) == 0:
-            self.post.happened["partial_rejection"] += 1
-            self.post.refuse("customer", number, "CUSTOMER_DECEASED", "refused on purpose")
-            self.refused.add(number)
-
-    def _mend(self, number: str) -> None:
-        self.refused.discard(number)
-        self.post.accept("customer", number)
-        changes = {"phone": f"22{self.dice.randrange(10**6):06d}"}
-        customers.correct_customer(self.house, self.world.customer_id(f"c{number}"), changes, ACTOR)
-
-    def _pay(self) -> None:
-        owed = [(claim, minor) for claim, minor in self.post.balances().items() if minor > 100]
-        for claim, minor in self.dice.sample(owed, min(len(owed), self.dice.randrange(4))):
-            # Never twice the same part: equal money of one day in two formats is left to a person, and rightly (ADR 0026).
-            part = minor if self.dice.randrange(3) else minor // 2 - 1 - self.paid % 40
-            self.post.pay(claim, part, self.clock().date())
-            self.paid += 1
-        self.dice.choice((self.post.write_payments, self.post.write_camt054))(self.clock())
-
-    def _step(self, minutes: int) -> None:
-        self.clock.moment += timedelta(minutes=minutes)
-        schedule.tick(self.house)
-        Desk(self.house, "worker-1").drain()
-        self.post.work(self.clock())
-        proposed = [row.id for row in self.world.payments(state="proposed")]
-        if proposed and self.dice.randrange(2):
-            self.world.post()
-
-    def _settle(self) -> None:
-        for number in sorted(self.refused):
-            self._mend(number)
-        quiet = 0
-        for step in range(SETTLES_WITHIN):
-            self._step(90)
-            if step % 16 == 15:
-                self._offer_again()
-            is_calm = not self.post.waits() and not self.faults()
-            quiet = quiet + 1 if is_calm else 0
-            if quiet > 16:  # a whole evening more, in which nothing may go wrong again
-                return
-
-    def _offer_again(self) -> None:
-        """What a person does of whom a refusal reached only after the card was mended: nothing else would release it."""
-        for row in self.world.rows(TransferItem, TransferItem.is_current, TransferItem.state == "rejected"):
-            receipts.offer_again(self.house, row.envelope_id, ACTOR, "the agency takes the customer back")
-
-    # --- looking -----------------------------------------------------------------------------------------------------
-
-    def _our_balances(self) -> dict[str, int]:
-        query = select(Claim.claim_id, Claim.told_minor - Claim.agency_paid_minor).where(Claim.state != "rejected")
-        with self.house.database.read() as connection:
-            return {claim: int(minor) for claim, minor in connection.execute(query)}
-
-    def _count(self, column: object, *which: object) -> int:
-        with self.house.database.read() as connection:
-            return int(connection.execute(select(func.count(column)).where(*which)).scalar_one())
-
-    @contextmanager
-    def _line(self) -> Iterator[None]:
-        """Let delivery and fetching go over the flaky line; the folder's files are whole, so nobody waits for them to settle."""
-        plain = transports.open_transport
-
-        def flaky(settings, secrets):
-            return FlakyLine(plain(settings, secrets), self.ways, self.dice, self.post.happened)
-
-        with ExitStack() as stack:
-            for module in (delivery, mailbox):
-                stack.enter_context(patch.object(module, "open_transport", flaky))
-            stack.enter_context(patch.object(transports, "SETTLE_SECONDS", 0))
-            yield
+    place: int
+    seed: int
+    evenings: int
+    way: str = ""
 
 
-def live(seed: int, evenings: int, agency: str = "lowell") -> tuple[Life, list[str]]:
-    """Live through *evenings* as *seed* decides; return the life and what was wrong at its end."""
-    with tempfile.TemporaryDirectory(prefix="kravport-life-") as folder:
-        life = Life(Path(folder), seed, agency)
-        with closing(life.house.database):
-            life.live(evenings)
-            return life, life.faults()
+@dataclass(slots=True)
+class _Row:
+    """What came of all lives with one counterpart."""
+
+    lives: int = 0
+    evenings: int = 0
+    claims: int = 0
+    payments: int = 0
+    seconds: float = 0.0
+    struck: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
 
 
 def main() -> int:
-    """Run as many lives as the evenings need."""
+    """Live, and tell."""
+    asked = _asked()
+    chosen = [
+        place for place, terms in enumerate(COUNTERPARTS)
+        if asked.agency in ("", terms.agency) and asked.layout in ("", terms.layout)
+    ]  # fmt: skip
+    if not chosen:
+        sys.exit("there is no such counterpart; there is " + ", ".join(terms.name for terms in COUNTERPARTS))
+    orders = list(_each(chosen, asked.seed) if asked.each else _shared(chosen, asked.evenings, asked.seed))
+    began, rows = time.monotonic(), {place: _Row() for place in chosen}
+    with ProcessPoolExecutor(asked.jobs, multiprocessing.get_context("spawn"), initializer=_quiet) as pool:
+        for order, (outcome, seconds) in zip(orders, pool.map(_lived, orders), strict=True):
+            _note(rows[order.place], order, outcome, seconds, sys.stderr if asked.json else sys.stdout)
+    for place, row in rows.items():
+        row.faults += _missing(COUNTERPARTS[place], row)
+    told = {COUNTERPARTS[place].name: row for place, row in rows.items()}
+    (_as_json if asked.json else _as_table)(told, time.monotonic() - began)
+    return int(any(row.faults for row in rows.values()))
+
+
+def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--evenings", type=int, default=1000)
+    parser.add_argument("--evenings", type=int, default=1000, help="of all counterparts together")
+    parser.add_argument("--each", action="store_true", help="a life for each way of trouble alone")
+    parser.add_argument("--agency", default="")
+    parser.add_argument("--layout", default="")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--agency", default="lowell")
-    asked = parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    happened, bad, claims, began = Counter(), [], 0, time.monotonic()
-    for number in range(-(-asked.evenings // EVENINGS_OF_A_LIFE)):
-        life, faults = live(asked.seed + number, EVENINGS_OF_A_LIFE, asked.agency)
-        happened += life.post.happened
-        claims += life.evenings
-        if faults:
-            bad.append(life.seed)
-            print(f"seed {life.seed}: {'; '.join(faults[:5])}", flush=True)
-    print(f"{claims} evenings in {time.monotonic() - began:.0f} s, {len(bad)} lives ended badly {bad[:20]}")
-    for way, count in sorted(happened.items()):
-        print(f"  {way:22} {count}")
-    return 1 if bad else 0
+    parser.add_argument("--jobs", type=int, default=2, help="lives at the same time")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
+
+
+def _shared(chosen: Sequence[int], evenings: int, seed: int) -> Iterator[_Order]:
+    """Yield lives in turn until there are as many evenings as were asked for."""
+    for number in range(-(-evenings // EVENINGS_OF_A_LIFE)):
+        yield _Order(chosen[number % len(chosen)], seed + number // len(chosen), EVENINGS_OF_A_LIFE)
+
+
+def _each(chosen: Iterable[int], seed: int) -> Iterator[_Order]:
+    for place in chosen:
+        yield from (_Order(place, seed, EVENINGS_OF_A_LIFE, way) for way in sorted(COUNTERPARTS[place].ways))
+
+
+def _quiet() -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_CRITICAL))
+
+
+def _lived(order: _Order) -> tuple[Outcome, float]:
+    """Live; a way that is wanted alone and did not strike by chance is given another life."""
+    began, terms = time.monotonic(), COUNTERPARTS[order.place]
+    if not order.way:
+        return live(order.seed, order.evenings, terms), time.monotonic() - began
+    for seed in count(order.seed):
+        outcome = live(seed, order.evenings, terms, frozenset({order.way}))
+        if outcome.faults or outcome.struck[order.way] or seed - order.seed == 9:
+            return outcome, time.monotonic() - began
+    raise AssertionError
+
+
+def _note(row: _Row, order: _Order, outcome: Outcome, seconds: float, out: Any) -> None:
+    row.lives += 1
+    row.evenings += outcome.evenings
+    row.claims += outcome.claims
+    row.payments += outcome.payments
+    row.seconds += seconds
+    row.struck.update(outcome.struck)
+    if outcome.faults:
+        shown = "; ".join(outcome.faults[:_FAULTS_SHOWN])
+        row.faults.append(f"seed {outcome.seed}{f' with {order.way}' if order.way else ''}: {shown}")
+        print(f"{outcome.counterpart}, {row.faults[-1]}", file=out, flush=True)
+
+
+def _missing(terms: Counterpart, row: _Row) -> Iterator[str]:
+    """Yield what a run must have had to prove anything."""
+    yield from (f"{way} never struck" for way in sorted(terms.ways) if not row.struck[way])
+    yield from (f"no {what}" for what, number in (("claims", row.claims), ("payments", row.payments)) if not number)
+
+
+def _as_table(told: dict[str, _Row], seconds: float) -> None:
+    print(
+        f"{'counterpart':32} {'lives':>6} {'evenings':>8} {'claims':>7} {'payments':>8} {'faults':>6} {'s':>6}  struck"
+    )
+    for name, row in told.items():
+        struck = ", ".join(f"{way} {number}" for way, number in sorted(row.struck.items()) if number)
+        numbers = (
+            f"{row.lives:6} {row.evenings:8} {row.claims:7} {row.payments:8} {len(row.faults):6} {row.seconds:6.0f}"
+        )
+        print(f"{name:32} {numbers}  {struck}")
+        for fault in row.faults:
+            print(f"{'':33}{fault}")
+    rows = told.values()
+    total = ", ".join(
+        f"{sum(getattr(row, name) for row in rows)} {name}" for name in ("lives", "evenings", "claims", "payments")
+    )
+    print(f"{total}, {sum(len(row.faults) for row in rows)} faults in {seconds:.0f} s")
+
+
+def _as_json(told: dict[str, _Row], seconds: float) -> None:
+    names = ("lives", "evenings", "claims", "payments", "faults", "struck")
+    rows = [
+        {"counterpart": name, **{field: getattr(row, field) for field in names}, "seconds": round(row.seconds)}
+        for name, row in told.items()
+    ]
+    print(json.dumps({"seconds": round(seconds), "counterparts": rows}, default=dict))
 
 
 if __name__ == "__main__":

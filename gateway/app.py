@@ -48,7 +48,7 @@ def open_house(settings: Settings, *, migrates: bool | None = None, patience: ti
     schema.require_current(database)
     return House(
         database=database,
-        agencies=Agencies.load(),
+        agencies=Agencies.load(own=settings.effective_profiles),
         secrets=SecretBox(key),
         ring=Bell(redis_url(settings)).ring,
         now=clock.now,

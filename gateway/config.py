@@ -33,6 +33,10 @@ def _path(value: str) -> Path:
     return Path(value).expanduser().absolute()
 
 
+def _path_or_none(value: str) -> Path | None:
+    return _path(value) if value.strip() else None
+
+
 def _flag(value: str) -> bool:
     words = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
     try:
@@ -100,6 +104,12 @@ class Settings:
         "Encrypts secrets and national ids, signs sessions; at least 32 characters. Empty: made once and kept in "
         "KRAVPORT_HOME/secret-key; with KRAVPORT_DATABASE_URL it must be given.",
         secret=True,
+    )
+    profiles: Path | None = _setting(
+        "KRAVPORT_PROFILES",
+        "",
+        _path_or_none,
+        "Folder of layout profiles of your own, `AGENCY/NAME.toml`; empty: `profiles` in KRAVPORT_HOME.",
     )
     host: str = _setting("KRAVPORT_HOST", "127.0.0.1", _text, "Address the web process listens on.")
     port: int = _setting("KRAVPORT_PORT", "8018", _number(1, 65535), "Port the web process listens on.")
@@ -209,6 +219,11 @@ class Settings:
         """The database that is used: the one given, else SQLite in KRAVPORT_HOME."""
         return self.database_url or f"sqlite:///{self.home / 'kravport.sqlite'}"
 
+    @property
+    def effective_profiles(self) -> Path:
+        """The folder of the operator's own profiles; it need not exist."""
+        return self.profiles or self.home / "profiles"
+
     def effective_secret_key(self) -> str:
         """Return the secret key; the embedded default makes one on first use, readable by its owner only.
 
@@ -244,6 +259,8 @@ def _as_variable(settings: Settings, setting: Field[Any]) -> tuple[str, str]:
     value = getattr(settings, setting.name)
     if isinstance(value, bool):
         value = int(value)
+    if value is None:
+        value = ""
     return setting.metadata["name"], ",".join(value) if isinstance(value, tuple) else str(value)
 
 

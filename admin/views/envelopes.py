@@ -123,7 +123,7 @@ class EnvelopesView(TableView):
         """Record what a person found out about a doubtful delivery."""
         self._own(envelope_id)
         arrived = request.form.get("arrived") == "yes"
-        delivery.confirm_delivery(self.house, envelope_id, person().email, arrived)
+        delivery.confirm_delivery(self.house, envelope_id, person().email, arrived, request.form.get("call", "")[:200])
         done("envelopes.arrived" if arrived else "envelopes.not_arrived")
         return go_back(self)
 

@@ -6,6 +6,6 @@ lives thousands of evenings; the suite lives a few.
 """
 
 from bench.lives.counterparts import COUNTERPARTS, Counterpart
-from bench.lives.life import EVENINGS_OF_A_LIFE, Life, live
+from bench.lives.life import EVENINGS_OF_A_LIFE, Life, Outcome, live
 
-__all__ = ["COUNTERPARTS", "EVENINGS_OF_A_LIFE", "Counterpart", "Life", "live"]
+__all__ = ["COUNTERPARTS", "EVENINGS_OF_A_LIFE", "Counterpart", "Life", "Outcome", "live"]

@@ -9,7 +9,16 @@ from sqlalchemy import exists, func, select
 
 from bench.lives.counterparts import Counterpart
 from bench.lives.far import Far
-from gateway.db.tables import Claim, Envelope, InboundFile, IncomingPayment, LedgerEntry, RunHold, TransferItem, TransferRun
+from gateway.db.tables import (
+    Claim,
+    Envelope,
+    InboundFile,
+    IncomingPayment,
+    LedgerEntry,
+    RunHold,
+    TransferItem,
+    TransferRun,
+)
 from tests.rules.world import World
 
 _ANSWERED = ("accepted", "partly", "rejected")
@@ -33,7 +42,9 @@ class Accounts:
     def ours(self) -> dict[str, int]:
         """Return told less paid of every claim the agency has taken, in minor units, by the agency's names."""
         name = LedgerEntry.number if self._terms.knows_by_number else Claim.claim_id
-        query = select(name, Claim.told_minor - Claim.agency_paid_minor).join(LedgerEntry, LedgerEntry.id == Claim.entry_id)
+        query = select(name, Claim.told_minor - Claim.agency_paid_minor).join(
+            LedgerEntry, LedgerEntry.id == Claim.entry_id
+        )
         found = {str(claim): int(minor) for claim, minor in self._rows(query.where(Claim.state != "rejected"))}
         return self._apart(found) if self._terms.sets_credit_notes_apart else found
 
@@ -65,7 +76,9 @@ class Accounts:
 
     def unsettled(self) -> Iterator[str]:
         """Yield what is still under way, and what is nowhere."""
-        silent = Envelope.state.not_in(_ANSWERED) & ~((Envelope.state == "delivered") & Envelope.receipt_due_at.is_(None))
+        silent = Envelope.state.not_in(_ANSWERED) & ~(
+            (Envelope.state == "delivered") & Envelope.receipt_due_at.is_(None)
+        )
         yield from (f"{row.filename} is {row.state}" for row in self._world.rows(Envelope, silent))
         unread = InboundFile.state.in_(("stored", "reading"))
         yield from (f"{row.filename} is {row.state}" for row in self._world.rows(InboundFile, unread))
@@ -92,7 +105,9 @@ class Accounts:
     def _echoed(self) -> Iterable[str]:
         """Name the agency's own money that was sent back to it (R-OP-04)."""
         sent = exists().where(TransferItem.entry_id == LedgerEntry.id)
-        return [row[0] for row in self._rows(select(LedgerEntry.external_id).where(LedgerEntry.origin == "agency", sent))]
+        return [
+            row[0] for row in self._rows(select(LedgerEntry.external_id).where(LedgerEntry.origin == "agency", sent))
+        ]
 
     def _rows(self, query: Any) -> list[Any]:
         with self._world.house.database.read() as connection:

@@ -19,7 +19,7 @@ from gateway import https
 from gateway.demo.misbehaviour import API, POST, Postman
 from gateway.demo.sandboxes import maker_of
 from gateway.services import agreements, inbound
-from gateway.testing.api_sandbox import ApiSandbox, Push, Pusher, Served, serving
+from gateway.testing.api_sandbox import Push, Pusher, Served, serving
 from gateway.web.webhooks import webhook_blueprint
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class ApiFar(Far):
 
     def _way_in(self) -> Mapping[str, Mapping[str, Any]]:
         assert self._served is not None
-        return self.sandbox.way_in(self._served.address, self._served.ca_pem)
+        way: Mapping[str, Mapping[str, Any]] = self.sandbox.way_in(self._served.address, self._served.ca_pem)
+        return way
 
     def agreement(self) -> Mapping[str, Any]:
         """Return the way to the API."""
@@ -74,10 +75,13 @@ class ApiFar(Far):
 
     def begin(self, world: World) -> None:
         """Exchange secrets, and the address for webhooks."""
+        super().begin(world)
         for name, value in self._way_in()["secrets"].items():
             agreements.set_secret(world.house, world.agreement_id, name, value, ACTOR)
         agreements.set_secret(world.house, world.agreement_id, "webhook_secret", "a key that both sides know", ACTOR)
-        address = f"/webhooks/{self.terms.agency}/{agreements.new_webhook_token(world.house, world.agreement_id, ACTOR)}"
+        address = (
+            f"/webhooks/{self.terms.agency}/{agreements.new_webhook_token(world.house, world.agreement_id, ACTOR)}"
+        )
         app = Flask("door")
         app.register_blueprint(webhook_blueprint(world.house))
         door = app.test_client()
@@ -96,7 +100,8 @@ class ApiFar(Far):
 
     def happened(self) -> Counter[str]:
         """Return how often each way struck."""
-        return self.trouble.happened + self.own
+        struck: Counter[str] = self.trouble.happened + self.own
+        return struck
 
     def work(self, now: datetime) -> None:
         """Let the agency work, and post what it has to say."""
@@ -160,7 +165,9 @@ class Kravia(ApiFar):
 
     def faults(self) -> Iterable[str]:
         """Yield settlements that nobody has acknowledged."""
-        yield from (f"settlement {number} is not acknowledged" for number, ours in self.sandbox.booked().items() if not ours)
+        yield from (
+            f"settlement {number} is not acknowledged" for number, ours in self.sandbox.booked().items() if not ours
+        )
 
 
 class LowellAssignments(ApiFar):
@@ -173,12 +180,7 @@ class LowellAssignments(ApiFar):
         dice, ways = self.stage.dice, self.ways & POST
         self.post = Postman(lambda inner: make(inner, self.terms.facts), self.stage.folder / "far", ways, dice)
         self._owing = 0
-        return self.post._agency
-
-    def begin(self, world: World) -> None:
-        """Remember whose bank tells."""
-        super().begin(world)
-        self._world = world
+        return self.post.api
 
     def calm(self) -> None:
         """End all trouble."""
@@ -195,7 +197,7 @@ class LowellAssignments(ApiFar):
         self.post.work(now)
         for path in sorted((self.stage.folder / "far" / "download").iterdir()):
             content = io.BytesIO(path.read_bytes())
-            inbound.store(self._world.house, self._world.agreement_id, "upload", path.name, content)
+            inbound.store(self.world.house, self.world.agreement_id, "upload", path.name, content)
             path.unlink()
 
     def waits(self) -> int:

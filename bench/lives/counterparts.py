@@ -44,6 +44,8 @@ class Counterpart:
     first: tuple[str, ...] = ("payment", "credit_note")
     reference: Callable[[str, str], str] = lambda number, _: make_kid(f"{int(number):07d}", KidCheck.MOD10)
     tells: tuple[str, ...] = ("write_payments", "write_camt054")
+    factors_account: str = "15030000029"
+    issues_documents: bool = False
     knows_by_number: bool = False
     sets_credit_notes_apart: bool = False
 
@@ -81,9 +83,10 @@ def _factor(layout: str, client: str, **more: Any) -> Counterpart:
 
 def _fall(dialect: str) -> Counterpart:
     return _factor(
-        f"fall-{dialect}", "1234", country="FI", currency="EUR", settings={"business_id": "2345678-0"},
+        f"fall-{dialect}", "1234", country="FI", currency="EUR", settings={"business_id": "2345678-0", "late_interest": "1150"},
         facts={"creditor_account": "15903000000776", "agency_account": "15903000000784"}, tells=("ktl",), card=_FINN,
         reference=lambda number, _: make_viitenumero(number), sets_credit_notes_apart=True,
+        factors_account=_FI_ACCOUNTS["agency_account"],
     )  # fmt: skip
 
 
@@ -107,7 +110,9 @@ COUNTERPARTS: tuple[Counterpart, ...] = (
         "intrum", "ophelos-2025-04-01", Ophelos, API | DEALINGS, country="SE", currency="EUR",
         facts={"layout": "ophelos-2025-04-01"}, options={"settings": {"organisation_id": "org_1"}},
     ),
-    _ledger_service("lowell", "kravport-sls-1", tells=("write_payments", "write_camt054", "write_ocr_giro")),
+    _ledger_service(
+        "lowell", "kravport-sls-1", tells=("write_payments", "write_camt054", "write_ocr_giro", "write_cremul")
+    ),
     Counterpart(
         "lowell", "lowell-fi-assignment-1", LowellAssignments, (API - _WEBHOOKS) | POST | DEALINGS, country="FI",
         currency="EUR", card=_FINN, facts={"layout": "lowell-fi-assignment-1", "subclient_id": "900001", **_FI_ACCOUNTS},
@@ -124,6 +129,11 @@ COUNTERPARTS: tuple[Counterpart, ...] = (
     _factor(
         "factonor", "123", facts={"kid_scheme": "factonor-16"}, tells=("ocr", "camt.054"), sets_credit_notes_apart=True,
         reference=lambda number, customer: make_factors_kid("factonor-16", client="123", customer=customer, invoice=number),
+    ),
+    _factor(
+        "peppol-factored", "1234", settings={"factor_party_id": "999999999"}, tells=("ocr", "camt.054"),
+        facts={"pay_to_account": _BANK["agency_account"], "creditor_account": _BANK["creditor_account"]},
+        issues_documents=True,
     ),
     *map(_fall, ("nordea", "op", "danske", "aktia")),
     _ledger_service("esp", "kravport-sls-1", options={"service": "reminder"}),

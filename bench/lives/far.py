@@ -45,6 +45,7 @@ class Far(ABC):
 
     def __init__(self, terms: Counterpart, stage: Stage) -> None:
         self.terms, self.stage, self.ways = terms, stage, stage.ways
+        self.refused = set[str]()
         self.own = Counter[str]()
         """Trouble of the agency's own making, beside that of the line."""
 
@@ -59,7 +60,8 @@ class Far(ABC):
         """Return what the agreement says of the way to it (``transport`` and whatever belongs to it)."""
 
     def begin(self, world: World) -> None:
-        """Exchange keys and addresses while the agreement is a draft."""
+        """Exchange keys and addresses with the creditor while the agreement is a draft."""
+        self.world = world
 
     def calm(self) -> None:
         """End all trouble; what is on its way arrives."""
@@ -92,10 +94,14 @@ class Far(ABC):
         """Let the creditor hear of what was paid and not told yet."""
 
     def refuse(self, customer: str, claim: str, invoice: str) -> None:
-        """Refuse a claim, or all claims of its customer, from now on; which of them is the agency's habit."""
+        """Refuse all claims of a customer from now on; an agency that refuses single claims goes by *claim* or *invoice*."""
+        del claim, invoice
+        self.refused.add(customer)
 
     def accept(self, customer: str, claim: str, invoice: str) -> None:
         """Take back a `refuse`."""
+        del claim, invoice
+        self.refused.discard(customer)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -103,8 +109,10 @@ class Far(ABC):
         """Say on the telephone whether it arrived: the file of that SHA-256, or the call of that key."""
         return bool(what)
 
-    def remind(self, envelope: Any, now: datetime) -> None:
-        """Be asked for an answer that never came."""
+    def remind(self, envelope: Any, now: datetime) -> bool:
+        """Be asked for a receipt that never came; whether there is one to be sent again."""
+        del envelope, now
+        return False
 
     @abstractmethod
     def doubles(self) -> Iterable[str]:

@@ -30,6 +30,8 @@ class MailboxFar(Far):
         stage: where it lives.
     """
 
+    needs_telephone = True
+
     def __init__(self, terms: Counterpart, stage: Stage) -> None:
         super().__init__(terms, stage)
         self.box = stage.folder / terms.agency
@@ -151,20 +153,18 @@ class LedgerService(MailboxFar):
         super().calm()
         self.post.lose_receipts(0)
 
-    def remind(self, envelope: Any, now: datetime) -> None:
+    def remind(self, envelope: Any, now: datetime) -> bool:
         """Send a receipt once more."""
         self.post.repeat_receipt(envelope.kind, envelope.sequence, now)
+        return True
 
     def doubles(self) -> Iterable[str]:
-        """Yield claims and items that stood in two files."""
-        rows = self.post._state.all("SELECT name, receipt FROM answered")
-        yield from (f"{row['name']} tells of duplicates" for row in rows if b'status="duplicate"' in row["receipt"])
+        """Yield receipts that told of claims and items which had come before."""
+        yield from self.post.doubles()
 
 
 class Factor(MailboxFar):
     """A factor: no receipt and no refusal; it pays through its bank."""
-
-    needs_telephone = True
 
     def __init__(self, terms: Counterpart, stage: Stage) -> None:
         super().__init__(terms, stage)
@@ -192,8 +192,6 @@ class Factor(MailboxFar):
 
 class Nk003(MailboxFar):
     """ESP's desk for NK003: no receipt; money by the bank."""
-
-    needs_telephone = True
 
     def pay(self, claim: str, minor: int, on: date) -> None:
         """Let a debtor pay."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import requests
 from flask import Flask
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from bench.lives.far import Far, Stage
 from gateway.services import creditors
@@ -34,6 +34,7 @@ said twice; hours later; later things first."""
 _STRIKES_PERCENT = 15
 _PAGE = 3
 _BULK_BYTES = 4 << 20
+_POLL_SECONDS = 0.05
 
 
 class _Unheard(Exception):
@@ -64,23 +65,23 @@ class Fetching(Far):
         self._owed: dict[str, int] = {}
         self._case_of: dict[str, str] = {}
         self._seen, self._wrong = Counter[str](), list[str]()
-        self._refused, self._unreported = set[str](), list[dict[str, Any]]()
+        self._unreported = list[dict[str, Any]]()
         self._errands, self._numbers = list[_Errand](), 0
         self._payments = 0
         self._session, self._address, self._key = requests.Session(), "", ""
+        self._doors: BaseWSGIServer | None = None
 
     @contextmanager
     def open(self) -> Iterator[None]:
         """Serve our own doors, once there is a house to serve (`begin`)."""
-        self._server: Any = None
         try:
             yield
         finally:
             self._session.close()
-            if self._server:
-                self._server.shutdown()
+            if self._doors:
+                self._doors.shutdown()
                 self._thread.join()
-                self._server.server_close()
+                self._doors.server_close()
 
     def agreement(self) -> Mapping[str, Any]:
         """Say that the agency fetches."""
@@ -88,13 +89,14 @@ class Fetching(Far):
 
     def begin(self, world: World) -> None:
         """Give the agency its key and open the doors."""
+        super().begin(world)
         self._key = creditors.add_agency_key(world.house, world.agreement_id, "agency", ACTOR)
         app = Flask("doors")
         app.register_blueprint(api_blueprint(world.house, _BULK_BYTES))
-        self._server = make_server("127.0.0.1", 0, app, request_handler=_Silent)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._doors = make_server("127.0.0.1", 0, app, request_handler=_Silent)
+        self._thread = threading.Thread(target=self._doors.serve_forever, args=(_POLL_SECONDS,), daemon=True)
         self._thread.start()
-        self._address = f"http://127.0.0.1:{self._server.port}/api/v1/agency"
+        self._address = f"http://127.0.0.1:{self._doors.port}/api/v1/agency"
 
     def happened(self) -> Counter[str]:
         """Return how often each way struck."""
@@ -139,19 +141,8 @@ class Fetching(Far):
         rows, self._unreported = self._unreported, []
         total = sum(row["amount_minor"] for row in rows)
         told = {"currency": self.terms.currency, "count": len(rows), "total_minor": total, "payments": rows}
-        self._numbers += 1
-        document = {"format": "kravport-pull-1", "report": "payments", "message_id": f"m-{self._numbers}", **told}
+        document = {"format": "kravport-pull-1", "report": "payments", "message_id": f"m-{self._next()}", **told}
         self._promise("POST", "/reports", document, now)
-
-    def refuse(self, customer: str, claim: str, invoice: str) -> None:
-        """Refuse a customer."""
-        del claim, invoice
-        self._refused.add(customer)
-
-    def accept(self, customer: str, claim: str, invoice: str) -> None:
-        """Take the customer back."""
-        del claim, invoice
-        self._refused.discard(customer)
 
     def doubles(self) -> Iterable[str]:
         """Yield what was handed out in two files."""
@@ -188,13 +179,15 @@ class Fetching(Far):
             self._owed[claim] += self._effect(message)
 
     def _open(self, claim: str, message: Mapping[str, Any], now: datetime) -> None:
-        if message["debtor"]["customer_number"] in self._refused:
+        if message["debtor"]["customer_number"] in self.refused:
             answer: dict[str, Any] = {"accepted": False, "reason_code": "DECEASED", "reason_text": "refused on purpose"}
         else:
             self._seen[f"case {claim}"] += 1
             owed = message["invoice"]["original_minor"] + self._effect(message)
             if owed != message["invoice"]["open_minor"]:
-                self._wrong.append(f"{claim}: its items come to {owed}, its invoice says {message['invoice']['open_minor']}")
+                self._wrong.append(
+                    f"{claim}: its items come to {owed}, its invoice says {message['invoice']['open_minor']}"
+                )
             self._owed[claim] = owed
             answer = {"accepted": True, "case_number": self._case_of.setdefault(claim, f"C-{len(self._case_of) + 1}")}
         self._promise("PUT", f"/cases/{claim}/answer", answer, now)
@@ -213,10 +206,14 @@ class Fetching(Far):
             due += timedelta(minutes=self.stage.dice.randrange(60, 20 * 60))
         elif self.strikes("wrong_order", _STRIKES_PERCENT):
             due += timedelta(minutes=self.stage.dice.randrange(1, 90))
-        self._errands.append(_Errand(due, len(self._errands), method, path, content))
+        self._errands.append(_Errand(due, self._next(), method, path, content))
         if self.strikes("duplicate", _STRIKES_PERCENT):
             again = due + timedelta(minutes=self.stage.dice.randrange(600))
-            self._errands.append(_Errand(again, len(self._errands), method, path, content))
+            self._errands.append(_Errand(again, self._next(), method, path, content))
+
+    def _next(self) -> int:
+        self._numbers += 1
+        return self._numbers
 
     def _call(self, method: str, path: str, body: bytes = b"") -> requests.Response:
         """Make a call; raises `_Unheard` where the agency cannot know what became of it, or must do it again."""
@@ -226,7 +223,7 @@ class Fetching(Far):
             self._must_refuse(self._made(method, path, body, f"{self._key[:-4]}0000"), 401)
         if body and self.strikes("truncated", _STRIKES_PERCENT):
             cut = body[: self.stage.dice.randrange(1, len(body))]
-            self._must_refuse(self._made(method, path, cut, self._key), 400)
+            self._must_refuse(self._made(method, path, cut, self._key), 422)
         answer = self._made(method, path, body, self._key)
         if self.strikes("timeout_after_commit", _STRIKES_PERCENT):
             raise _Unheard
@@ -238,7 +235,9 @@ class Fetching(Far):
 
     def _must_refuse(self, answer: requests.Response, status: int) -> None:
         if answer.status_code != status:
-            self._wrong.append(f"{answer.request.path_url}: {answer.status_code} instead of {status}: {answer.text[:200]}")
+            self._wrong.append(
+                f"{answer.request.path_url}: {answer.status_code} instead of {status}: {answer.text[:200]}"
+            )
         raise _Unheard
 
 

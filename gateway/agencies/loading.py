@@ -8,12 +8,14 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import TypeVar
 
 import pluggy
 
 from gateway.agencies.agency import Agency, Fault
 from gateway.agencies.calling import Patience, Raised, Silent, call
+from gateway.agencies.with_own import WithOwnLayouts, own_layouts
 from gateway.errors import GatewayError, PluginError, PluginUnavailable
 from gateway.hookspecs import API_VERSION, ENTRY_POINT_GROUP, OLDEST_MAJOR, PROJECT, AgencyHooks
 
@@ -29,10 +31,14 @@ class Agencies:
     Args:
         plugins: (name, plugin) of each.
         patience: how long plugins are waited for.
+        own: folder of the operator's own profiles, ``AGENCY/NAME.toml``; None for none.
     """
 
-    def __init__(self, plugins: Iterable[tuple[str, object]], patience: Patience | None = None) -> None:
+    def __init__(
+        self, plugins: Iterable[tuple[str, object]], patience: Patience | None = None, own: Path | None = None
+    ) -> None:
         self._manager, self._patience = pluggy.PluginManager(PROJECT), patience or Patience()
+        self._own = profiles_in(own)
         self._manager.add_hookspecs(AgencyHooks)
         self.loaded: dict[str, Agency] = {}
         self.broken: dict[str, str] = {}
@@ -41,9 +47,9 @@ class Agencies:
             self._take(name, partial(_itself, plugin))
 
     @classmethod
-    def load(cls, patience: Patience | None = None) -> Agencies:
+    def load(cls, patience: Patience | None = None, own: Path | None = None) -> Agencies:
         """Load every plugin installed under the entry-point group; a broken one stops nobody else."""
-        agencies = cls((), patience)
+        agencies = cls((), patience, own)
         found: dict[str, EntryPoint] = {}
         for entry in sorted(entry_points(group=ENTRY_POINT_GROUP), key=lambda entry: (entry.name, entry.value)):
             if found.setdefault(entry.name, entry).value != entry.value:
@@ -51,6 +57,8 @@ class Agencies:
         for name, entry in found.items():
             if name not in agencies.broken:
                 agencies._take(name, entry.load)
+        for key in agencies._own.keys() - agencies.loaded.keys() - agencies.broken.keys():
+            agencies.broken[key] = "is not installed, and profiles of your own wait for it"
         return agencies
 
     @property
@@ -91,7 +99,18 @@ class Agencies:
         agency = Agency(self._manager, plugin, self._patience)
         if agency.profile.key != name:
             raise PluginError(f"entry point {name!r} holds agency {agency.profile.key!r}")
-        return agency, tuple(filter(None, (told, *(str(warning.message) for warning in caught))))
+        own = own_layouts(self._own.get(name, ()), agency.profile)
+        if own.layouts:
+            agency = WithOwnLayouts(self._manager, plugin, self._patience, own.layouts)
+        return agency, tuple(filter(None, (told, *(str(warning.message) for warning in caught), *own.refused)))
+
+
+def profiles_in(folder: Path | None) -> dict[str, tuple[Path, ...]]:
+    """Return the profiles of an operator's folder by the key of the agency they are for."""
+    if folder is None or not folder.is_dir():
+        return {}
+    found = {path.name: tuple(sorted(path.glob("*.toml"))) for path in sorted(folder.iterdir()) if path.is_dir()}
+    return {key: paths for key, paths in found.items() if paths}
 
 
 def judged_version(built_for: object, host: str = API_VERSION, oldest_major: int = OLDEST_MAJOR) -> str:

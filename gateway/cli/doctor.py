@@ -39,7 +39,7 @@ def doctor(*, prints_settings: bool, as_json: bool) -> int:
         click.echo(as_markdown(), nl=False)
         return 0
     settings = Settings.from_environment()
-    found = [*_machine(settings), *_database(settings), *_queue(settings), *_plugins()]
+    found = [*_machine(settings), *_database(settings), *_queue(settings), *_plugins(settings)]
     say_rows([{"check": name, "ok": ok, "says": says} for name, ok, says in found], as_json=as_json)
     return 0 if all(ok for _, ok, _ in found) else 1
 
@@ -94,9 +94,11 @@ def _queue(settings: Settings) -> Iterator[Finding]:
     yield "queue", is_up, "answers" if is_up else "does not answer; work goes on more slowly without it"
 
 
-def _plugins() -> Iterator[Finding]:
-    agencies = Agencies.load()
+def _plugins(settings: Settings) -> Iterator[Finding]:
+    agencies = Agencies.load(own=settings.effective_profiles)
     for agency in agencies:
         yield f"plugin {agency.profile.key}", True, agency.profile.name
     for key, reason in agencies.broken.items():
         yield f"plugin {key}", False, reason
+    for key, told in agencies.warnings.items():
+        yield from ((f"plugin {key}", False, text) for text in told)

@@ -60,11 +60,12 @@ def calls(envelope_id: int, *, as_json: bool) -> None:
 @envelopes.command("clarify")
 @click.argument("envelope_id", type=int)
 @click.option("--arrived/--not-arrived", required=True, help="What the agency says.")
+@click.option("--call", default="", metavar="KEY", help="Of this one call only; by default of all without an answer.")
 @as_json
-def clarify(envelope_id: int, *, arrived: bool, as_json: bool) -> None:
+def clarify(envelope_id: int, *, arrived: bool, call: str, as_json: bool) -> None:
     """Say whether envelope ENVELOPE_ID, in doubt, has arrived; one that has not goes again, and only that."""
     with opened_house() as house:
-        delivery.confirm_delivery(house, envelope_id, actor(), arrived)
+        delivery.confirm_delivery(house, envelope_id, actor(), arrived, call)
     say(
         {"id": envelope_id, "arrived": arrived},
         as_json=as_json,

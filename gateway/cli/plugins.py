@@ -17,7 +17,7 @@ from gateway.cli.common import as_json, say_rows
 from gateway.config import Settings
 from gateway.db.uow import Database
 from gateway.domain.exchange import Service
-from gateway.scaffold import new_plugin
+from gateway.scaffold import KINDS, new_plugin
 from gateway.services.confirmations import is_confirmed
 from gateway.services.plugins import Standing, standings
 
@@ -29,7 +29,7 @@ def plugins(*, as_json: bool) -> int:
 
     A plugin is ok, faulty (a hook broke its promise in a process that runs now) or broken (it did not load).
     """
-    agencies = Agencies.load()
+    agencies = Agencies.load(own=Settings.from_environment().effective_profiles)
     known, confirmed = _look(agencies)
     rows = [_row(one, agencies.loaded.get(one.key), confirmed) for one in known]
     if as_json:
@@ -46,6 +46,13 @@ def plugin() -> None:
 
 @plugin.command("new")
 @click.argument("key")
+@click.option(
+    "--kind",
+    default="records",
+    show_default=True,
+    type=click.Choice(list(KINDS)),
+    help="How the agency is reached: files of records in Python, files by a layout profile, an API.",
+)
 @click.option("--title", help="The agency's name as people read it; default: KEY with a capital letter.")
 @click.option("--country", default="NO", show_default=True, help="Where the agency works, ISO 3166-1.")
 @click.option("--currency", default="NOK", show_default=True, help="Of the claims, ISO 4217.")
@@ -57,10 +64,11 @@ def plugin() -> None:
     help="What creditors buy of it.",
 )
 @click.option("--folder", default=".", type=click.Path(path_type=Path, file_okay=False), help="Where to make it.")
-def new(key: str, title: str | None, country: str, currency: str, service: str, folder: Path) -> None:
+def new(key: str, kind: str, title: str | None, country: str, currency: str, service: str, folder: Path) -> None:
     """Write a complete plugin for the agency KEY: a package of its own that installs and passes conformance."""
     title = title or key.replace("_", " ").capitalize()
-    written = new_plugin(folder, key, title=title, market=country, currency=currency, service=Service(service))
+    names: dict[str, str] = {"kind": kind, "title": title, "market": country, "currency": currency}
+    written = new_plugin(folder, key, **names, service=Service(service))
     for path in written:
         click.echo(path)
 
@@ -119,7 +127,8 @@ def _row(standing: Standing, agency: Agency | None, confirmed: frozenset[tuple[s
 def _text(row: dict[str, Any]) -> str:
     if row["problem"]:
         return f"{row['key']}: DID NOT LOAD: {row['problem']}"
-    layouts = [f"{one['name']}{'' if one['confirmed'] else ' (unconfirmed: sandbox only)'}" for one in row["layouts"]]
+    said = {True: "confirmed", False: "unconfirmed: sandbox only"}
+    layouts = [f"{one['name']} ({said[one['confirmed']]})" for one in row["layouts"]]
     lines = [f"{row['key']}: {row['name']}; boundary {row['api_version']}"]
     lines += [
         f"  {title}: {', '.join(row[title]) or 'none'}" for title in ("services", "countries", "currencies", "can")

@@ -11,8 +11,11 @@ from typing import Any, BinaryIO
 
 import click
 
+from gateway.agencies.loading import profiles_in
+from gateway.agencies.own_layout import outgoing
 from gateway.cli import DONE, FAILED, REFUSED
 from gateway.cli.common import actor, as_json, opened_house, plain, say, say_rows
+from gateway.config import Settings
 from gateway.domain import reasons
 from gateway.errors import DataError
 from gateway.formats.view import FIRST
@@ -38,17 +41,21 @@ _PROFILE = click.argument("profile", metavar="PROFILE")
 def profile() -> None:
     """Layout profiles: what an agency's files look like, as data.
 
-    PROFILE is a file, or the name of a profile that a plugin ships ('kravport profile list').
+    PROFILE is a file, or the name of one that a plugin ships or that is your own ('kravport profile list').
     """
 
 
 @profile.command("list")
 @as_json
 def list_profiles(*, as_json: bool) -> None:
-    """List the profiles that the installed plugins ship."""
+    """List the profiles that the installed plugins ship, and your own (KRAVPORT_PROFILES)."""
     rows = []
-    for name, path in shipped().items():
-        made = load(path)
+    for name, path in {**shipped(), **_own()}.items():
+        try:
+            made = load(path)
+        except DataError as error:
+            rows.append({"name": name, "title": str(error).splitlines()[0], "files": ""})
+            continue
         files = ", ".join(f"{layout.key} ({layout.direction})" for layout in made.files.values())
         rows.append({"name": name, "title": made.title, "files": files})
     say_rows(rows, as_json=as_json, empty="no plugin ships a profile")
@@ -92,8 +99,9 @@ def check(profile: str, *, as_json: bool) -> int:
         ProfileFile(made, file)
     questions = [{"key": key, "question": question} for key, question in made.questions]
     told = "".join(f"\nstill to be asked of the agency, {key}: {question}" for key, question in made.questions)
-    answer = {"ok": True, "name": made.name, "sha256": made.sha256, "questions": questions}
-    say(answer, as_json=as_json, text=lambda _: f"{made.name}: nothing wrong{told}")
+    use = _use(made)
+    answer = {"ok": True, "name": made.name, "sha256": made.sha256, "questions": questions, "use": use}
+    say(answer, as_json=as_json, text=lambda _: f"{made.name}: nothing wrong\n{use}{told}")
     return DONE
 
 
@@ -188,8 +196,22 @@ def withdraw(profile: str, *, as_json: bool) -> None:
 
 
 def _path(name: str) -> Path:
-    """Return where a profile lies: a shipped one by its name, else a file."""
-    return shipped().get(name) or Path(name)
+    """Return where a profile lies: a shipped one or one of the operator's by its name, else a file."""
+    return shipped().get(name) or _own().get(name) or Path(name)
+
+
+def _use(made: Profile) -> str:
+    """Return how an agency gets claims by this profile, or why that needs code."""
+    try:
+        new, later = outgoing(made)
+    except DataError as error:
+        return f"needs a plugin: {error}"
+    return f"new claims go into file.{new.key}, what comes later {f'into file.{later.key}' if later else 'has no file'}"
+
+
+def _own() -> dict[str, Path]:
+    found = profiles_in(Settings.from_environment().effective_profiles)
+    return {path.stem: path for paths in found.values() for path in paths}
 
 
 def _loaded(name: str) -> Profile:

@@ -60,7 +60,7 @@ def demo(patience: float, agency: str | None, layout: str, state: Path | None, *
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 def sandbox(config: Path) -> None:
-    """Run sandbox agencies behind an SFTP server, as the JSON file CONFIG says (see docs/operating.md)."""
+    """Run sandbox agencies behind SFTP and HTTPS servers, as the JSON file CONFIG says (see docs/sandboxes.md)."""
     settings = Settings.from_environment()
     configure(settings.log_format, settings.log_level)
     try:

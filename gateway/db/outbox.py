@@ -118,16 +118,20 @@ def again(
     return done.rowcount > 0
 
 
-def hasten(connection: Connection, topic: str, refs: Select[int], due_at: datetime, *, error: str = "") -> int:
+def hasten(
+    connection: Connection, topic: str, refs: Select[int], due_at: datetime, *, error: str = "", is_anew: bool = False
+) -> int:
     """Make waiting and failed tasks due now, those whose last error begins with *error*; return how many.
 
-    Attempts made count on: what keeps failing stays known as such.
+    Attempts made count on, since what keeps failing stays known as such; not with *is_anew*, for tasks whose attempts
+    were no more than asking whether another one is over.
     """
     waiting = (Task.topic == topic, Task.ref_id.in_(refs), Task.state.in_(("pending", "failed")))
+    forgotten = {"attempts": 0} if is_anew else {}
     found = connection.execute(
         update(Task)
         .where(*waiting, Task.last_error.startswith(error, autoescape=True))
-        .values(state="pending", due_at=due_at, finished_at=None)
+        .values(state="pending", due_at=due_at, finished_at=None, **forgotten)
         .execution_options(synchronize_session=False)
     )
     return found.rowcount

@@ -20,6 +20,9 @@ Record = dict[str, Any]
 _BOOKED = ("2026-11-16", "2026-11-17", "2026-11-18", "2026-11-19", "2026-11-20")
 _DUE = ("2026-11-30", "2026-12-01", "2026-12-02", "2026-12-03", "2026-12-04")
 _OVERDUE, _REMINDED = timedelta(days=60), timedelta(days=7)
+_FACTONOR = "factonor"
+_CLIENTS = {_FACTONOR: "123", "svea-fi": "7654321"}
+"""Client numbers of layouts whose column is narrower than usual, or wider."""
 _COMMON = "EUR"
 """Currency of a creditor whose agency does not take its own."""
 SECOND_DAY = "2026-11-24"
@@ -186,6 +189,7 @@ def _in_place_of(creditor: DemoCreditor, profile: AgencyProfile, layout: LayoutP
         agency_key=profile.key,
         service=service.value,
         profile=layout.name,
+        client_number=_CLIENTS.get(layout.name, creditor.client_number),
         settings=needed | usual,
         treated_as_factoring=False,
     )
@@ -200,7 +204,17 @@ def told_by(creditor: DemoCreditor, day: Callable[[str], list[Record]]) -> list[
     records = [
         record | {"currency": creditor.currency} if "currency" in record else record for record in day(creditor.key)
     ]
+    if creditor.profile == _FACTONOR:
+        records = [_as_factonor_has_it(creditor, record) for record in records]
     return [_overdue(record) for record in records] if creditor.service == Service.COLLECTION.value else records
+
+
+def _as_factonor_has_it(creditor: DemoCreditor, record: Record) -> Record:
+    """The KID is of its own scheme: three places of client, six of customer, six of invoice; a wrong one stays wrong."""
+    if record["type"] != "invoice" or record["payment_reference"] != _kid(record["customer"][1:], record["number"]):
+        return record
+    base = f"{creditor.client_number:0>3}{record['customer'][1:]:0>6}{record['number']:0>6}"
+    return record | {"payment_reference": make_kid(base, KidCheck.MOD10)}
 
 
 def _overdue(record: Record) -> Record:
@@ -260,8 +274,8 @@ def _ocr(customer: str, invoice: str) -> str:
     return make_ocr(f"{customer}{invoice}", with_length_digit=True)
 
 
-def _viite(customer: str, invoice: str) -> str:
-    return make_viitenumero(f"{customer}{invoice}")
+def _viite(_: str, invoice: str) -> str:
+    return make_viitenumero(invoice)
 
 
 def _amount(number: int) -> int:

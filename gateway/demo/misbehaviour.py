@@ -40,6 +40,8 @@ anything is done; 500 before or after, 503 before; 429; a token refused before i
 the certificate of a stranger; webhooks twice, hours late, later ones first."""
 WAYS = POST | LINE | API
 _MOMENT = "%Y%m%d%H%M%S"
+_TOLD = ("webhook.json", "pull.json")
+"""Files by which an agency is told where to push and where to ask; they lie in its outer folder."""
 
 
 class Postman:
@@ -59,6 +61,9 @@ class Postman:
         self._outer, self._inner, self._held = outer, outer / "agency", outer / "held"
         for folder in (outer / "upload", outer / "download", self._inner, self._held):
             folder.mkdir(parents=True, exist_ok=True)
+        for name in _TOLD:
+            if not (self._inner / name).is_symlink():
+                (self._inner / name).symlink_to(Path("..") / name)
         self._agency, self._dice, self._number = make(self._inner), dice, 0
         (self._inner / "download").mkdir(exist_ok=True)  # an agency that has an API alone makes none
 

@@ -15,7 +15,8 @@ from sqlalchemy import select
 
 from gateway.db.tables import Agreement, Customer, IncomingPayment, LedgerEntry
 from gateway.demo import sandboxes
-from gateway.demo.ledger import DemoCreditor, Record, lines
+from gateway.demo.documents import issued
+from gateway.demo.ledger import DemoCreditor, Record, first_day, lines, told_by
 from gateway.demo.stage import DemoStuck, Stage, sftp_password
 from gateway.domain.exchange import Severity
 from gateway.domain.transport import PULL, is_pull
@@ -136,7 +137,18 @@ def _way_in(stage: Stage, creditor: DemoCreditor) -> tuple[dict[str, Any], Mappi
 
 
 def send_ledger(stage: Stage, desk: Desk, records: list[Record]) -> None:
-    """Push records over the REST API as the accounting system does; again until it is taken, which changes nothing."""
+    """Tell the ledger: invoices as UBL files where the layout hands those over, all else over the REST API."""
+    creditor = desk.creditor
+    layout = stage.house.agencies[creditor.agency_key].profile.layout(creditor.profile)
+    if layout is not None and layout.needs_documents:
+        told = issued(creditor, told_by(creditor, first_day), records)
+        stage.ingest(creditor.key, SOURCE, told.documents)
+        records = told.records
+    _push(stage, desk, records)
+
+
+def _push(stage: Stage, desk: Desk, records: list[Record]) -> None:
+    """Push records as the accounting system does; again until they are taken, which changes nothing."""
     body = b"".join(lines(records))
     headers = {
         "Authorization": f"Bearer {desk.api_key}",

@@ -24,11 +24,12 @@ from typing import Any
 import asyncssh
 import requests
 import structlog
+from jsonschema import Draft202012Validator
 from standardwebhooks.webhooks import Webhook
 
 from gateway import clock
 from gateway.demo.misbehaviour import API, LINE, POST, Postman, checked_ways
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, GatewayError
 from gateway.hookspecs import ENTRY_POINT_GROUP
 from gateway.testing.api_sandbox import ApiSandbox, Pusher, Served, serving
 
@@ -56,6 +57,31 @@ METHODS = frozenset(
     }
 )
 """What an order may ask for, beside what the agency names in its own ``orders``; an order is a file and not a program."""
+_TEXT = {"type": "string", "minLength": 1}
+_TROUBLE = {
+    "type": "object",
+    "required": ["ways"],
+    "properties": {"seed": {"type": "integer"}, "ways": {"type": "array"}},
+}
+_AGENCY = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["key", "password", "facts"],
+    "properties": {
+        "key": _TEXT,
+        "password": _TEXT,
+        "facts": {"type": "object"},
+        "pushes": {"type": "array", "items": _TEXT},
+        "misbehaviour": {"oneOf": [_TROUBLE, {"type": "null"}]},
+    },
+}
+_CONFIG = Draft202012Validator(
+    {
+        "type": "object",
+        "required": ["root", "agencies"],
+        "properties": {"root": _TEXT, "agencies": {"type": "array", "items": _AGENCY}},
+    }
+)
 
 
 @dataclass(slots=True)
@@ -113,49 +139,57 @@ class Mailbox:
 
 
 def serve(config: Path) -> None:
-    """Run the sandboxes of *config* until stopped.
+    """Run the sandboxes of *config* until stopped; docs/sandboxes.md says what stands in it, and what in ``ready.json``.
 
-    The file holds ``root`` and ``agencies``: a list of objects with ``key`` (of the plugin, also the SFTP user),
-    ``password``, ``facts`` (for the plugin's ``make_sandbox``) and ``pushes`` (beginnings of file names that go by
-    webhook; its address and secret stand in ``webhook.json`` of the agency's folder). Port and host key are written to
-    ``ready.json``, and under ``https`` for each agency that has an `ApiSandbox` as ``api`` its ``address``, ``ca_pem`` and
-    ``ca_file``, ``transport`` and ``secrets`` of an agreement that leads there. With ``misbehaviour``, an object of ``ways`` (of `gateway.demo.misbehaviour.WAYS`) and ``seed``, that
-    agency's post and line are as bad as it says; a strange host key is shown to all, since they share the port.
+    A strange host key is shown to all, since they share the port.
 
     Raises:
-        ConfigurationError: the file cannot be read, or a plugin has no sandbox.
+        ConfigurationError: the file is not as it should be, or a plugin has no sandbox.
     """
-    try:
-        wanted = json.loads(config.read_text())
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{config}: {error}") from error
-    root = Path(wanted["root"])
-    boxes = {agency["key"]: _mailbox(root, agency) for agency in wanted["agencies"]}
+    root, boxes = mailboxes(config)
     asyncio.run(_serve(root, boxes))
 
 
+def mailboxes(config: Path) -> tuple[Path, Mapping[str, Mailbox]]:
+    """Return the folder of all sandboxes of *config*, and each of them in its mailbox by its key; raises as `serve`."""
+    try:
+        wanted = json.loads(config.read_text(encoding="utf-8"))
+        faults = sorted(error.message for error in _CONFIG.iter_errors(wanted))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{config}: {error}") from error
+    if faults:
+        raise ConfigurationError(f"{config}: {'; '.join(faults)}")
+    root = Path(wanted["root"])
+    return root, {agency["key"]: _mailbox(root, agency) for agency in wanted["agencies"]}
+
+
 def _mailbox(root: Path, wanted: Mapping[str, Any]) -> Mailbox:
-    folder = root / wanted["key"]
+    key, folder = wanted["key"], root / wanted["key"]
     for name in ("upload", "download", "orders", "outgoing"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    make, facts = maker_of(wanted["key"]), wanted["facts"]
     trouble = wanted.get("misbehaviour")
-    ways = checked_ways(trouble.get("ways")) if trouble else frozenset[str]()
+    ways = checked_ways(trouble["ways"]) if trouble else frozenset[str]()
     seed = trouble.get("seed", 1) if trouble else 1
     dice = random.Random(seed)  # noqa: S311  # guards nothing
-    if ways & POST:
-        agency = Postman(lambda inner: make(inner, facts), folder, ways & POST, dice)
-    else:
-        agency = make(folder, facts)
+    agency = _agency(key, folder, wanted["facts"], ways, dice)
     api = getattr(agency, "api", None)
-    pushes = (
-        ("",) if api else tuple(wanted.get("pushes", ()))
-    )  # nobody fetches from the mailbox of an agency with an API
-    box = Mailbox(wanted["key"], folder, wanted["password"], agency, pushes, ways & LINE, dice, api=api)
+    # Nobody looks into the mailbox of an agency with an API: what its bank writes is pushed.
+    pushes = ("",) if api else tuple(wanted.get("pushes", ()))
+    box = Mailbox(key, folder, wanted["password"], agency, pushes, ways & LINE, dice, api=api)
     if box.api:
         box.api.misbehave(ways & API, seed)
         box.pusher = Pusher(box.api)
     return box
+
+
+def _agency(key: str, folder: Path, facts: Mapping[str, Any], ways: frozenset[str], dice: random.Random) -> Any:
+    make = maker_of(key)
+    try:
+        if ways & POST:
+            return Postman(lambda inner: make(inner, facts), folder, ways & POST, dice)
+        return make(folder, facts)
+    except (KeyError, TypeError, ValueError, GatewayError) as error:
+        raise ConfigurationError(f"sandbox {key}: its facts do not do: {error}") from error
 
 
 def maker_of(key: str) -> Callable[[Path, Mapping[str, Any]], Any]:

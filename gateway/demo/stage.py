@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -35,6 +35,8 @@ from gateway.services.house import House
 
 _MARKER = ".kravport-demo"
 _STOP_SECONDS = 25
+_TAKEN = frozenset({0, 2})
+"""What ``kravport ingest`` ends with: all taken, or some held until a person has looked."""
 _AGENCY_ACCOUNTS = {"NO": "15030000029", "SE": "SE3550000000054910000003", "FI": "FI5542345670000081"}
 
 
@@ -85,6 +87,23 @@ class Stage:
             raise DemoStuck(f"{agency_key}: {told['error']}")
         results: list[Any] = told["results"]
         return results
+
+    def ingest(self, creditor_key: str, source: str, documents: Mapping[str, bytes]) -> None:
+        """Take files of an accounting system as an operator does, by their names; raises ``DemoStuck`` if one is refused."""
+        folder = self.settings.home / "documents"
+        folder.mkdir(exist_ok=True)
+        for name, content in documents.items():
+            (folder / name).write_bytes(content)
+        words = ["ingest", "--creditor", creditor_key, "--source", source, *(str(folder / name) for name in documents)]
+        done = subprocess.run(  # noqa: S603  # our own program
+            [sys.executable, "-m", "gateway.cli", *words],
+            env={**os.environ, **self.settings.as_environment()},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode not in _TAKEN:
+            raise DemoStuck(f"{creditor_key}: its documents were not taken: {(done.stderr or done.stdout)[-500:]}")
 
     def their_balances(self, agency_key: str) -> dict[str, int]:
         """Return what each claim owes in a sandbox agency's own ledger, by the name it has there."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy.orm import aliased
 
 from gateway.db.blobs import CHUNK_BYTES, open_blob
 from gateway.db.tables import (
@@ -28,6 +29,7 @@ from gateway.db.tables import (
 from gateway.db.uow import Database
 from gateway.demo.office import Desk
 from gateway.demo.stage import Stage
+from gateway.domain.exchange import LinkKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,23 @@ def _our_balances(stage: Stage, desk: Desk, theirs: Mapping[str, int]) -> dict[s
         .where(Claim.agreement_id == desk.agreement_id, Claim.state != "rejected")
     )
     with stage.house.database.read() as connection:
-        return {called(row[0], row[1], theirs): int(row[2]) for row in connection.execute(query)}
+        ours = {called(row[0], row[1], theirs): int(row[2]) for row in connection.execute(query)}
+        for note, claim, minor in _noted_apart(connection, desk, theirs):
+            ours[note], ours[claim] = -minor, ours[claim] + minor
+    return ours
+
+
+def _noted_apart(connection: Connection, desk: Desk, theirs: Mapping[str, int]) -> Iterable[tuple[str, str, int]]:
+    """Return (credit note, invoice, amount) of credit notes that stand by themselves there: their layout names no invoice."""
+    t, note, invoice = TransferItem, aliased(LedgerEntry), aliased(LedgerEntry)
+    query = (
+        select(note.number, invoice.number, t.amount_minor)
+        .join(note, note.id == t.entry_id)
+        .join(invoice, invoice.id == t.claim_entry_id)
+        .where(t.agreement_id == desk.agreement_id, t.kind == LinkKind.CREDIT_NOTE.value)
+    )
+    rows = connection.execute(query.distinct()).all()
+    return [(row[0], row[1], int(row[2])) for row in rows if theirs.get(row[0], 0) < 0]
 
 
 def called(claim_id: str, number: str, theirs: Mapping[str, int]) -> str:

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
@@ -33,6 +34,9 @@ _DIGITS_MAX = 30
 _SHOWN_BYTES = 100
 _HALF = re.compile("[\ud800-\udfff]")
 _WORDS = {None: "null", True: "true", False: "false"}
+_LISTS = (list, tuple)
+_NAME_MAX = 60
+"""Characters of a name of a field that is kept for the next line."""
 _HEAD_KEYS = {"format", "agency", "layout", "kind", "sequence", "file_id", "currency", "is_test"}
 _CALL_KEYS = {"key", "call", "body", "private", "totals"}
 
@@ -244,27 +248,35 @@ def receipt(
 
 
 def _json(value: object, depth: int) -> str:
+    """Return *value* as JSON; asked in the order in which kinds of value are frequent."""
     if depth > _DEPTH_MAX:
         raise EncodeError("a body is nested too deeply")
-    if isinstance(value, str):  # nearly every value
+    if isinstance(value, str):
         return encode_basestring(value if value.isascii() else _sound(value))
-    if isinstance(value, Decimal) and value.is_finite():
-        return format(value, "f")
-    if isinstance(value, dict | Mapping):  # what a dict is, is known without asking Mapping
-        return "{" + ",".join(f"{_json(_name(key), depth)}:{_json(one, depth + 1)}" for key, one in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ",".join(_json(one, depth + 1) for one in value) + "]"
     if value is None or isinstance(value, bool):
         return _WORDS[value]
     if isinstance(value, int):
         return int.__repr__(value)
+    if isinstance(value, Decimal) and value.is_finite():
+        return format(value, "f")
+    if isinstance(value, _LISTS):
+        return "[" + ",".join([_json(one, depth + 1) for one in value]) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join([_name(key) + _json(one, depth + 1) for key, one in value.items()]) + "}"
     raise EncodeError(f"{type(value).__name__} has no place in a call: {value!r}")
 
 
 def _name(key: object) -> str:
+    """Return the name of a field as it stands before its value."""
     if not isinstance(key, str):
         raise EncodeError(f"{key!r} is no name of a field")
-    return key
+    return _known_name(key) if len(key) <= _NAME_MAX else _json(key, 0) + ":"
+
+
+@lru_cache(maxsize=1024)
+def _known_name(key: str) -> str:
+    """A plugin writes the same few in every line."""
+    return _json(key, 0) + ":"
 
 
 def _sound(value: str) -> str:

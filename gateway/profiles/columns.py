@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -96,39 +95,18 @@ def _by_functions(rule: Rule, start: int, align: str, fill: str) -> Column:
     )  # fmt: skip
 
 
-def joined(texts: Sequence[Rule | str], separator: str, quote: str, end: str) -> Callable[..., str | None]:
-    """Return what makes a line of values with *separator* between; None where one does not fit or must be quoted.
-
-    Args:
-        texts: for each field what it demands of the value handed in for it, or the text that it always has.
-        separator: between the fields.
-        quote: around a field that holds the separator; empty where there is none.
-        end: of the line.
-    """
-    names: dict[str, object] = {"join": separator.join, "separator": separator, "end": end, "misfit": MISFIT}
-    names["quote"] = quote or "\n"  # which a printable line holds as little
-    parts, checks, given = list[str](), list[str](), list[str]()
-    for number, one in enumerate(texts):
-        if isinstance(one, str):
-            names[f"text_{number}"] = one
-            parts.append(f"text_{number}")
-            continue
-        own: dict[str, object] = {"out": encoder(one), "width": one.longest}
-        shortcut = _shortcut(one, own, is_zero=False)
-        text = f"{shortcut.text} if {shortcut.holds} else {{out}}({{v}})" if shortcut else "{out}({v})"
-        spelt = {key: f"{key}_{number}" for key in (*own, "v", "t")}
-        names |= {spelt[key]: value for key, value in own.items()}
-        checks.append(f"(made_{number} := ({text.format(**spelt)})) is not misfit")
-        parts.append(f"made_{number}")
-        given.append(spelt["v"])
-    source = (
-        f"def line({', '.join(given)}):\n if not ({' and '.join(checks) or 'True'}): return None\n"
-        f" line = join(({', '.join(parts)},))\n"
-        f" is_plain = line.count(separator) == {len(texts) - 1} and quote not in line and line.isprintable()\n"
-        " return line + end if is_plain else None\n"
-    )
-    exec(source, names)  # noqa: S102 - as in `gateway.formats.record`; of a profile no sign stands in the source
-    return names["line"]  # type: ignore[return-value]
+def between(rule: Rule) -> Column:
+    """Return the column of a field between separators: no wider than its value, and `MISFIT` is taken from what does not fit."""
+    names: dict[str, object] = {"out": encoder(rule), "back": decoder(rule), "misfit": MISFIT, "width": rule.longest}
+    shortcut, take = _shortcut(rule, names, is_zero=False), "{back}({r})"
+    text = f"{shortcut.text} if {shortcut.holds} else {{out}}({{v}})" if shortcut else "{out}({v})"
+    if rule.type in {"text", "digits"} and not (rule.shape or rule.characters):
+        names |= {"shortest": max(1, rule.shortest), "empty": rule.empty if rule.is_optional else ""}
+        kind = "isprintable()" if rule.type == "text" else "isdigit() and {r}.isascii()"
+        take = f"({{r}} if {{r}}.{kind} and {{shortest}} <= len({{r}}) <= {{width}} and {{r}} != {{empty}} else {take})"
+    return Column(
+        rule.type, 1, rule.longest, rule.demand, "", f"({{t}} := {text}) is not {{misfit}}", "{t}", "True", take, names
+    )  # fmt: skip
 
 
 # --- the values that nearly every record has, without the call of a function -----------------------------------------

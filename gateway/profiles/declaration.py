@@ -170,6 +170,7 @@ class Profile:
     title: str
     source: str
     currencies: tuple[str, ...]
+    markets: tuple[str, ...]
     files: Mapping[str, FileLayout]
     sha256: str
     is_sandbox_only: bool = False

@@ -74,7 +74,8 @@ def declared(source: Source) -> Profile:
         name=about.text("name", shape=_NAME, told=_NAME_TOLD),
         title=about.text("title"),
         source=about.text("source"),
-        currencies=tuple(_currencies(about)),
+        currencies=_codes(about, "currencies", letters=3),
+        markets=_codes(about, "markets", letters=2),
         files=files,
         sha256=source.sha256,
         is_sandbox_only=about.flag("sandbox_only"),
@@ -88,11 +89,12 @@ def declared(source: Source) -> Profile:
     return made
 
 
-def _currencies(about: Table) -> Iterator[str]:
-    for currency in about.texts("currencies"):
-        if not re.fullmatch("[A-Z]{3}", currency):
-            about.fault("currencies", "must be codes of three letters", currency)
-        yield currency
+def _codes(about: Table, key: str, *, letters: int) -> tuple[str, ...]:
+    found = about.texts(key)
+    for code in found:
+        if not re.fullmatch(f"[A-Z]{{{letters}}}", code):
+            about.fault(key, f"must be codes of {letters} capital letters", code)
+    return found
 
 
 def _asked(table: Table, key: str) -> tuple[tuple[str, str], ...]:

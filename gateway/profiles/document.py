@@ -18,6 +18,8 @@ def document(profile: Profile) -> str:
 
 def _lines(profile: Profile) -> Iterator[str]:
     yield from (f"# {profile.title}", "", f"Profile `{profile.name}`. Source: {profile.source}", "")
+    if profile.markets:
+        yield from (f"Countries: {', '.join(profile.markets)}.", "")
     if profile.currencies:
         yield from (f"Currencies: {', '.join(profile.currencies)}.", "")
     if profile.is_sandbox_only:

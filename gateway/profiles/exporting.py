@@ -123,7 +123,8 @@ class _Run:
         self._customers = writer.emitters([part for part in body if part.each == CUSTOMER], facts)
         rest = [part for part in body if part.each != CUSTOMER]
         self._steps = [_STEPS[each](self, list(parts)) for each, parts in groupby(rest, lambda part: part.each)]
-        if not any(part.each in {CLAIM, DOCUMENT} for part in rest):
+        tells = {CLAIM, DOCUMENT} if are_new else {CLAIM, DOCUMENT, ITEM, INSTRUCTION}
+        if not any(part.each in tells for part in rest):
             raise EncodeError(f"{layout.key} has no record for a claim: only a plugin can write it")
         self._claims = self._items = self._debit = self._credit = self._charges = self._instructions = 0
 

@@ -9,9 +9,10 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from gateway.errors import DecodeError, EncodeError
 from gateway.formats.record import Column, Layout, decode, encode, made, rows
-from gateway.profiles.columns import column, constant, filler, joined
+from gateway.formats.record_line import joined, parted, text_in
+from gateway.profiles.columns import between, column, constant, filler
 from gateway.profiles.declaration import FIXED, Field, FileLayout, Part
-from gateway.profiles.kinds import MISFIT, Rule, decoder, encoder
+from gateway.profiles.kinds import MISFIT, encoder
 
 MAX_LINE_BYTES = 1 << 16
 """A file that goes on this long without a line end is not made of lines."""
@@ -115,7 +116,7 @@ class FixedLines:
         for place, value in fixed.items():
             one = values[place]
             alone = column_of(one, start=1)
-            text = rows(made(part.key, {one.name: alone}, alone.width), [one.name]).line(value)
+            text = text_in(alone, value)
             if text is None:
                 raise EncodeError(f"{part.key}.{one.name}: {alone.demand}, is {value!r:.200}")
             literals[one.name] = text
@@ -179,6 +180,9 @@ class DelimitedLines:
     def __init__(self, layout: FileLayout) -> None:
         self._layout = layout
         self._fields = {part.key: [_Delimited(one) for one in part.fields] for part in layout.parts.values()}
+        self._shapes: dict[int, list[_Shape]] = {}
+        for part in layout.parts.values():
+            self._shapes.setdefault(len(part.fields), []).append(_Shape(part))
         self._is_special = re.compile(f"[\r\n{re.escape(layout.separator + layout.quote)}]").search
 
     def line(self, part: Part, values: Sequence[Any]) -> str:
@@ -191,13 +195,13 @@ class DelimitedLines:
     def liner(self, part: Part, places: Sequence[int], fixed: Mapping[int, Any]) -> Callable[..., str | None]:
         """Return what makes a line, with its end, of the values at *places*; None also for one that must be quoted."""
         layout, numbers = self._layout, {name: place for place, name in enumerate(one.name for one in part.values)}
-        texts, order = list[Rule | str](), list[int]()
+        texts, order = list[Column | str](), list[int]()
         for one, written in zip(part.fields, self._fields[part.key], strict=True):
             place = numbers.get(one.name, -1)
             if place in fixed or place < 0:
                 texts.append(written.out(part.key, iter([fixed.get(place)])))
             else:
-                texts.append(one.rule)
+                texts.append(between(one.rule))
                 order.append(place)
         make = joined(texts, layout.separator, layout.quote, layout.newline)
         if order == list(places):
@@ -230,30 +234,47 @@ class DelimitedLines:
                 return
             except csv.Error as error:
                 raise DecodeError(f"cannot be divided into fields ({error})", line=line) from error
-            if cells and any(cell.strip(_BLANK) for cell in cells):
+            if "".join(cells).strip(_BLANK):
                 yield self._row(line, cells)
 
     def _row(self, line: int, cells: list[str]) -> Read:
-        for part in self._layout.parts.values():
-            fields = self._fields[part.key]
-            if len(fields) == len(cells) and all(
-                one.const in (None, cell) for one, cell in zip(fields, cells, strict=True)
-            ):
-                return Read(line, part, [one.back(line, part.key, cell) for one, cell in self._valued(part, cells)])
-        counts = sorted({len(fields) for fields in self._fields.values()})
-        reason = f"is no record of this file: it has {len(cells)} fields, records have {', '.join(map(str, counts))}"
+        for shape in self._shapes.get(len(cells), ()):
+            for place, const in shape.consts:
+                if cells[place] != const:
+                    break
+            else:
+                values = shape.values(*shape.texts(cells))
+                if MISFIT in values:
+                    raise shape.misfit(line, cells, values)
+                return Read(line, shape.part, values)
+        counts = ", ".join(map(str, sorted(self._shapes)))
+        reason = f"is no record of this file: it has {len(cells)} fields, records have {counts}"
         raise DecodeError(reason, line=line, value=self._layout.separator.join(cells))
 
-    def _valued(self, part: Part, cells: list[str]) -> Iterator[tuple[_Delimited, str]]:
-        return ((one, cell) for one, cell in zip(self._fields[part.key], cells, strict=True) if one.const is None)
+
+class _Shape:
+    """How the cells of a line become the values of *part*."""
+
+    def __init__(self, part: Part) -> None:
+        self.part, fields = part, list(enumerate(part.fields))
+        self.consts = [(place, one.const) for place, one in fields if one.const is not None]
+        self._values = [(place, one) for place, one in fields if one.const is None]
+        places = [place for place, _ in self._values]
+        self.values = parted([between(one.rule) for _, one in self._values])
+        self.texts = (lambda cells: cells) if not self.consts else lambda cells: [cells[place] for place in places]
+
+    def misfit(self, line: int, cells: Sequence[str], values: Sequence[Any]) -> DecodeError:
+        """Return the fault of the first of *values* that does not fit."""
+        place, one = self._values[next(number for number, value in enumerate(values) if value is MISFIT)]
+        return DecodeError(one.rule.demand, line=line, path=self.part.key, field=one.name, value=cells[place])
 
 
 class _Delimited:
-    """One delimited field."""
+    """One delimited field, as it is written."""
 
     def __init__(self, one: Field) -> None:
         self.name, self.const, self._demand = one.name, one.const, one.rule.demand
-        self._out, self._back = encoder(one.rule), decoder(one.rule)
+        self._out = encoder(one.rule)
 
     def out(self, record: str, values: Iterator[Any]) -> str:
         """Return the text of the next of *values*, or the constant."""
@@ -265,13 +286,6 @@ class _Delimited:
             raise EncodeError(f"{record}.{self.name}: {self._demand}, is {value!r:.200}")
         assert isinstance(text, str)
         return text
-
-    def back(self, line: int, record: str, cell: str) -> Any:
-        """Return the value that *cell* is."""
-        value = self._back(cell)
-        if value is MISFIT:
-            raise DecodeError(self._demand, line=line, path=record, field=self.name, value=cell)
-        return value
 
 
 class _Texts:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -17,25 +17,25 @@ from gateway.errors import DataError
 from gateway.hookspecs import API_VERSION
 
 KEY = re.compile(r"[a-z][a-z0-9_]{1,18}[a-z0-9]")
-_FILES = {
-    "pyproject.toml.txt": "pyproject.toml",
-    "README.md.txt": "README.md",
-    "init.py.txt": "src/{package}/__init__.py",
-    "layout.py.txt": "src/{package}/layout.py",
-    "outgoing.py.txt": "src/{package}/outgoing.py",
-    "incoming.py.txt": "src/{package}/incoming.py",
-    "sandbox.py.txt": "src/{package}/sandbox.py",
-    "test.py.txt": "tests/test_{key}.py",
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "records": ("layout.py", "outgoing.py", "incoming.py"),
+    "profile": ("incoming.py", "profiles/{layout}.toml"),
+    "api": ("planning.py", "calling.py", "looking.py"),
 }
+"""How the agency is reached, to the modules of such a plugin beside its profile and hooks: files of records that are declared in
+Python, files by a layout profile in TOML, an API."""
 _TITLE_CHARACTERS = 60
 
 
-def new_plugin(folder: Path, key: str, *, title: str, market: str, currency: str, service: Service) -> list[Path]:
+def new_plugin(
+    folder: Path, key: str, *, kind: str, title: str, market: str, currency: str, service: Service
+) -> list[Path]:
     """Write a complete plugin package and return its files.
 
     Args:
         folder: where the package's own folder is made.
         key: how the agency is called in settings and addresses: small letters, digits, ``_``.
+        kind: how it is reached, of `KINDS`.
         title: the agency's name as people read it.
         market: ISO 3166-1 alpha-2 of its country.
         currency: ISO 4217.
@@ -49,13 +49,24 @@ def new_plugin(folder: Path, key: str, *, title: str, market: str, currency: str
     if root.exists():
         raise DataError(f"{root} is there already; nothing was written")
     written = []
-    for source, target in _FILES.items():
+    for source, target in _files(kind):
         text = resources.files(__package__).joinpath("files", source).read_text(encoding="utf-8")
         path = root / target.format(**names)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(Template(text).substitute(names), encoding="utf-8")
         written.append(path)
     return written
+
+
+def _files(kind: str) -> Iterator[tuple[str, str]]:
+    """Yield template and target of each file; an agency of either kind of files is played by the same other end."""
+    yield "pyproject.toml.txt", "pyproject.toml"
+    yield f"{kind}/README.md.txt", "README.md"
+    yield f"{kind}/init.py.txt", "src/{package}/__init__.py"
+    for name in KINDS[kind]:
+        yield f"{kind}/{name.format(layout='layout').rpartition('/')[2]}.txt", f"src/{{package}}/{name}"
+    yield f"{'api' if kind == 'api' else 'records'}/sandbox.py.txt", "src/{package}/sandbox.py"
+    yield f"{kind}/test.py.txt", "tests/test_{key}.py"
 
 
 def _names(key: str, title: str, market: str, currency: str, service: Service) -> Mapping[str, str]:
@@ -68,6 +79,7 @@ def _names(key: str, title: str, market: str, currency: str, service: Service) -
             raise DataError(f"{value!r} is no {name}: {length} capital letters")
     return {
         "key": key,
+        "layout": f"{key.replace('_', '-')}-1",
         "title": title,
         "package": f"kravport_{key}",
         "distribution": f"kravport-{key.replace('_', '-')}",

@@ -127,9 +127,9 @@ def store_answers(house: House, agreement: Agreement, envelope: Any) -> None:
         inbound.store(house, agreement.agreement_id, "https", f"answers-{envelope.id}.jsonl", cast("BinaryIO", file))
 
 
-def clarify(connection: Connection, envelope_id: int, *, arrived: bool) -> bool:
-    """Note what a person found out about the calls that nobody answered; False where there is none."""
-    mine = (_CALL.c.envelope_id == envelope_id, _CALL.c.state == "begun")
+def clarify(connection: Connection, envelope_id: int, *, arrived: bool, key: str = "") -> bool:
+    """Note what a person found out about the call *key* that nobody answered, or about all; False where there is none."""
+    mine = [_CALL.c.envelope_id == envelope_id, _CALL.c.state == "begun", *([_CALL.c.key == key] if key else [])]
     if not connection.execute(select(exists().where(*mine))).scalar_one():
         return False
     connection.execute(update(_CALL).where(*mine).values(state="said") if arrived else delete(_CALL).where(*mine))

@@ -65,6 +65,9 @@ def _take_one(connection: Connection, agreement: Agreement, status: CaseStatus, 
     since = func.coalesce(Claim.waits_for_money_since, now) if is_paid else None
     told = {"agency_state": status.state, "agency_state_text": words[:250], "waits_for_money_since": since}
     connection.execute(update(Claim).where(*mine).values(**told))
+    if status.claim_id and status.case_number:  # its receipt may be days behind, and money names the case alone
+        unnumbered = (Claim.claim_id == status.claim_id, Claim.case_number == "")
+        connection.execute(update(Claim).where(*mine, *unnumbered).values(case_number=status.case_number))
     if status.stage in _LETTERS:
         _remember_letter(connection, [row.entry_id for row in claims], status.date)
     return [finding for row in claims for finding in _differences(agreement, status, row)]

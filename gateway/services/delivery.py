@@ -158,17 +158,30 @@ def resend(house: House, envelope_id: int, actor: str, reason: str) -> None:
     house.ring()
 
 
-def confirm_delivery(house: House, envelope_id: int, actor: str, arrived: bool) -> None:
-    """Record what a person found out about a doubtful upload: it arrived, or it did not and goes again."""
+def confirm_delivery(house: House, envelope_id: int, actor: str, arrived: bool, call: str = "") -> None:
+    """Record what a person found out about a doubtful upload: it arrived, or it did not and goes again.
+
+    Args:
+        house: the house.
+        envelope_id: which.
+        actor: who found it out.
+        arrived: what the agency says.
+        call: key of the one call that this is said of, where an API left several unanswered; empty for all of them.
+
+    Raises:
+        Refused: ``delivery.not_in_doubt``: there is nothing of it to be told.
+    """
     with house.database.write() as connection:
         row = _envelope(connection, envelope_id)
         if row.state not in {"in_doubt", "failed", "sealed"}:
             raise Refused("delivery.not_in_doubt")
         audit.record(
             connection, _creditor(connection, row), house.now(), actor, "envelope.clarified", "envelope", envelope_id,
-            arrived=arrived,
+            arrived=arrived, **({"call": call} if call else {}),
         )  # fmt: skip
-        has_calls = called.clarify(connection, envelope_id, arrived=arrived)
+        has_calls = called.clarify(connection, envelope_id, arrived=arrived, key=call)
+        if call and not has_calls:
+            raise Refused("delivery.not_in_doubt")
         if not arrived or has_calls:  # what was said of one call says nothing of those after it
             _set(connection, envelope_id, state="sealed", last_error="")
             outbox.again(connection, "deliver", envelope_id, house.now())

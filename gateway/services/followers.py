@@ -14,6 +14,9 @@ WAITS = "waits for "
 
 
 def free_followers(connection: Connection, agreement_id: int, now: datetime) -> int:
-    """Make the files due that waited for an earlier one, which arrived: not hours later, when their own wait is over."""
+    """Make the files due that waited for an earlier one, which arrived: not hours later, when their own wait is over.
+
+    They begin anew: a file that waited for days has not been tried once, and must not fail at the first broken line.
+    """
     sealed = select(Envelope.id).where(Envelope.agreement_id == agreement_id, Envelope.state == "sealed")
-    return outbox.hasten(connection, "deliver", sealed, now, error=WAITS)
+    return outbox.hasten(connection, "deliver", sealed, now, error=WAITS, is_anew=True)

@@ -61,6 +61,11 @@ _NEW_ARRIVAL = insert(table_of(InboundArrival))
 _NEW_MESSAGE = insert(_M)
 
 
+BELL = "bell"
+"""The channel of a push that only says that there is something to ask for. No fact is taken from it, whatever it says:
+whoever knows the address can send it."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredFile:
     """Where an arrival ended: a new inbound file, or one that was there already. *sha256* in hex."""
@@ -163,12 +168,25 @@ def _store(house: House, connection: Connection, arrival: _Arrival) -> StoredFil
     if found.seen not in {None, arrival.sha256}:
         raise Refused("webhook.id_reused")
     file_id = _insert(house, connection, arrival, found.creditor_id) if found.known is None else found.known
+    is_new = found.known is None or _is_told_at_last(connection, arrival, file_id, now)
     noted = {"inbound_file_id": file_id, "channel": arrival.channel, "filename": arrival.filename, "at": now}
     connection.execute(_NEW_ARRIVAL, noted)
     if arrival.message_id and found.seen is None:
         kept = {"agreement_id": arrival.agreement_id, "message_id": arrival.message_id}
         connection.execute(_NEW_MESSAGE, kept | {"inbound_file_id": file_id, "received_at": now})
-    return StoredFile(file_id, found.known is None, arrival.sha256)
+    return StoredFile(file_id, is_new, arrival.sha256)
+
+
+def _is_told_at_last(connection: Connection, arrival: _Arrival, file_id: int, now: datetime) -> bool:
+    """Let bytes that anybody could ring with be read now that the agency itself tells them; return whether it was so."""
+    if arrival.channel == BELL:
+        return False
+    rung = update(FileRow).where(FileRow.id == file_id, FileRow.channel == BELL)
+    values = {"channel": arrival.channel, "filename": arrival.filename, "state": "stored", "findings": []}
+    if connection.execute(rung.values(**values)).rowcount == 0:
+        return False
+    _promise_reading(connection, file_id, arrival.size, now, part="told")  # the bell's may be at work this moment
+    return True
 
 
 def _insert(house: House, connection: Connection, arrival: _Arrival, creditor_id: int) -> int:
@@ -191,8 +209,9 @@ def _insert(house: House, connection: Connection, arrival: _Arrival, creditor_id
     return file_id
 
 
-def _promise_reading(connection: Connection, file_id: int, size: int, now: datetime) -> None:
-    outbox.promise(connection, "read", file_id, now, repeatable=True, lane="large" if size > LARGE_BYTES else "main")
+def _promise_reading(connection: Connection, file_id: int, size: int, now: datetime, part: str = "") -> None:
+    lane = "large" if size > LARGE_BYTES else "main"
+    outbox.promise(connection, "read", file_id, now, repeatable=True, part=part, lane=lane)
 
 
 def process(house: House, inbound_file_id: int) -> None:
@@ -245,7 +264,7 @@ def _read(house: House, row: Any, agreement: Agreement, work: FileWork) -> None:
         payments.take(house, row, agreement, _bank_file(file, agreement), work)
         return
     agency = house.agencies[agreement.agency_key]
-    kind = agency.identify_inbound(file, (agreement,))
+    kind = InboundKind.NOTICE if row.channel == BELL else agency.identify_inbound(file, (agreement,))
     if kind is InboundKind.RECEIPT:
         receipts.take(house, row, agreement, agency.import_receipt(file, (agreement,)))
     elif kind is InboundKind.CASE_STATUS:

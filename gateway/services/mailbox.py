@@ -33,7 +33,7 @@ from gateway.db.tables import InboundFile as FileRow
 from gateway.db.tables import IncomingPayment, MailboxFile
 from gateway.domain.exchange import Agreement, Can
 from gateway.domain.transport import Transport, Waiting, is_pull
-from gateway.errors import DeliveryError, DeliveryInDoubt, PluginError
+from gateway.errors import DataError, DeliveryError, DeliveryInDoubt, PluginError
 from gateway.https import is_api, open_calls
 from gateway.services import called, inbound
 from gateway.services.agreements import secrets_of
@@ -128,17 +128,24 @@ def _ask(house: House, agreement: Agreement, row: Any) -> int:
 
 
 def _acknowledge(house: House, agency: Agency, agreement: Agreement, row: Any) -> None:
-    """Tell an agency which of its files are booked to the last payment. A repeat says the same, so no call is noted."""
+    """Tell an agency which of its files are booked to the last payment. A repeat says the same, so no call is noted.
+
+    One that it does not want to hear (booked by hand there) keeps no other back; it is told again at the next look.
+    """
     with house.database.read() as connection:
         booked = connection.execute(_booked(row.id)).all()
     calls = open_calls(row.transport, secrets_of(house, row), called.Repeated())
+    faults: list[str] = []
     for file in booked:
         try:
             agency.acknowledge(inbound.inbound_file(house, file), f"{REFERENCE}{file.id}", agreement, calls)
-        except DeliveryInDoubt as error:
-            raise DeliveryError(str(error)) from error
+        except (DataError, DeliveryError, DeliveryInDoubt) as error:
+            faults.append(f"file {file.id} is not acknowledged: {error}")
+            continue
         with house.database.write() as connection:
             connection.execute(update(FileRow).where(FileRow.id == file.id).values(acknowledged_at=house.now()))
+    if faults:
+        raise DeliveryError(faults[0])
 
 
 def _booked(agreement_id: int) -> Select[Any]:

@@ -377,6 +377,12 @@ class Run(Tally):
                 receipt_due_at=self.now + timedelta(hours=hours) if hours else None,
             )
         )
+        if sealed.sha256_before:
+            hashes = {"sha256_before": sealed.sha256_before, "sha256_after": stored.sha256}
+            audit.record(
+                connection, self.ctx.agreement.creditor_id, self.now, audit.SYSTEM, "envelope.assigned", "envelope",
+                envelope_id, agreement=made.factoring_agreement, **hashes,
+            )  # fmt: skip
         is_repeatable = self.house.agencies[self.ctx.agreement.agency_key].profile.delivery_is_idempotent
         is_repeatable |= self.ctx.is_api  # each call has a note of its own, and is not repeated with the rest
         outbox.promise(connection, "deliver", envelope_id, self.now, repeatable=is_repeatable)

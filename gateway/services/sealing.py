@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
+from gateway.db import blobs
 from gateway.db.bulk import batches
 from gateway.domain.exchange import (
     Agreement,
@@ -48,11 +49,12 @@ MISFIT_BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """One finished file of an export: what it says it is, and its bytes, rewound."""
+    """One finished file of an export: what it says it is, and its bytes, rewound; *sha256_before* is as it was unmarked."""
 
     envelope: Envelope
     file_id: str
     content: BinaryIO
+    sha256_before: str = ""
 
 
 class UnwritableClaim(DataError):
@@ -211,14 +213,15 @@ def finish(
     for envelope in envelopes:
         if envelope.filename not in spool.files:
             raise PluginError(f"{ctx.agreement.agency_key}: {envelope.filename} was announced and not written")
-        content, made = spool.files[envelope.filename], envelope
+        content, made, before = spool.files[envelope.filename], envelope, ""
         if assignment is not None:
+            before, _ = blobs.digest(content)
             marked = Spool()
             made = agency.mark_factoring_envelope(envelope, assignment, ctx.agreement, content, marked)
             content.close()
             content = spool.files[envelope.filename] = marked.files[envelope.filename]
         verification.start(agency, made, ctx.agreement, spool.reader(envelope.filename))
-        yield Sealed(made, seal.file_ids.get(made.kind, ""), content)
+        yield Sealed(made, seal.file_ids.get(made.kind, ""), content, before)
 
 
 def misfits(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from flask import Flask
 
 from gateway.domain.calls import Answer, Found, Request
+from gateway.errors import DeliveryInDoubt
 
 
 class SandboxCalls:
@@ -47,3 +48,24 @@ class SandboxCalls:
             headers=headers,
         )
         return Answer(answer.status_code, answer.get_data(), {name.lower(): value for name, value in answer.headers})
+
+
+class LosingCalls(SandboxCalls):
+    """The same on a line that drops behind every first call of a key: it arrives, and what was answered is lost."""
+
+    def __init__(self, app: Flask, base: str, headers: Callable[[], Mapping[str, str]]) -> None:
+        super().__init__(app, base, headers)
+        self._begun: set[str] = set()
+
+    def once(self, key: str, request: Request, found: Found | None = None) -> Answer:
+        """Make a call as the host does: one that was begun is looked for, and without *found* never repeated."""
+        if key in self.noted:
+            return self.noted[key]
+        if key not in self._begun:
+            self._begun.add(key)
+            self._made(request)
+            raise DeliveryInDoubt(f"{key}: no answer")
+        if found is None:
+            raise DeliveryInDoubt(f"{key}: perhaps it arrived")
+        self.noted[key] = found() or self._made(request)
+        return self.noted[key]

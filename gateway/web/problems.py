@@ -32,6 +32,7 @@ PROBLEMS = {
     "record.rejected": (422, "The record cannot be taken"),
     "idempotency.reused": (422, "The Idempotency-Key was used for another request"),
     "request.refused": (422, "The rules do not allow this"),
+    "request.too_many": (429, "Too many requests in a short time; nothing was taken. Come again in a little while"),
     "request.busy": (503, "The books are being worked on; nothing was taken. Come again in a little while"),
     "request.failed": (500, "Something went wrong here; nothing was taken. Come again later"),
 }

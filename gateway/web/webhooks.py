@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable
+from functools import partial
+from math import ceil
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -21,6 +26,8 @@ MAX_BYTES = 512 << 20
 OWN_BYTES_MAX = 1 << 20
 """A push signed in an agency's own way tells of an event; files come in the standard one."""
 _MESSAGE_ID_MAX = 200
+_PUSHES, _WITHIN_SECONDS = 300, 60
+"""Pushes of one agreement in an agency's own way, within so long: each costs a row, and not all of them are signed."""
 
 
 def webhook_blueprint(house: House, max_bytes: int = MAX_BYTES) -> Blueprint:
@@ -34,7 +41,7 @@ def webhook_blueprint(house: House, max_bytes: int = MAX_BYTES) -> Blueprint:
         house: the house.
         max_bytes: largest body.
     """
-    blueprint = Blueprint("webhooks", __name__, url_prefix="/webhooks")
+    blueprint, allowance = Blueprint("webhooks", __name__, url_prefix="/webhooks"), Allowance(_PUSHES, _WITHIN_SECONDS)
     answer_with_problems(blueprint)
 
     @blueprint.post("/<agency>/<token>")
@@ -45,7 +52,12 @@ def webhook_blueprint(house: House, max_bytes: int = MAX_BYTES) -> Blueprint:
         plugin = house.agencies.loaded.get(agency)
         layout = plugin.profile.layout(target.layout) if plugin else None
         is_own_way = plugin is not None and plugin.checks_webhooks and not (layout and layout.standard_webhooks)
-        stored = _own_way(house, plugin, target) if plugin and is_own_way else _take(house, target, max_bytes)
+        if plugin and is_own_way:
+            if wait := allowance.wait(target.agreement_id):
+                raise Problem("request.too_many", retry_after=wait)
+            stored = _own_way(house, plugin, target)
+        else:
+            stored = _take(house, target, max_bytes)
         body: dict[str, Any] = {"inbound_file_id": stored.inbound_file_id, "duplicate": not stored.is_new}
         return jsonify(body), 202 if stored.is_new else 200
 
@@ -62,12 +74,33 @@ def _own_way(house: House, plugin: Agency, target: WebhookTarget) -> inbound.Sto
             raise Problem("signature.invalid", told.fault)
         message_id = told.message_id if _is_id(told.message_id) else ""
         body.content.seek(0)
-        stored = inbound.store(
-            house, target.agreement_id, "webhook", sent_filename("webhook"), body.content, message_id
-        )
+        channel = inbound.BELL if told.is_bell else "webhook"
+        stored = inbound.store(house, target.agreement_id, channel, sent_filename("webhook"), body.content, message_id)
     if told.is_bell and stored.is_new:
         fetch_now(house, target.agreement_id)
     return stored
+
+
+class Allowance:
+    """So many takes of each key within so long, counted in this process alone.
+
+    Args:
+        most: takes.
+        seconds: within which.
+        clock: tells seconds.
+    """
+
+    def __init__(self, most: int, seconds: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._clock = seconds, clock
+        self._taken: defaultdict[int, deque[float]] = defaultdict(partial(deque, maxlen=most))
+
+    def wait(self, key: int) -> int:
+        """Take one for *key* and return 0, or return after how many seconds there will be one again."""
+        taken, now = self._taken[key], self._clock()
+        if len(taken) == taken.maxlen and (left := taken[0] + self._seconds - now) > 0:
+            return ceil(left)
+        taken.append(now)
+        return 0
 
 
 def _take(house: House, target: WebhookTarget, max_bytes: int) -> inbound.StoredFile:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -15,7 +16,7 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 from gateway.errors import EncodeError
-from gateway.formats.xmltree import iter_elements
+from gateway.formats.xmltree import feed, safe_parser
 from plugins.factoring.ubl_places import AGGREGATE, BASIC, Place, Places, places_of
 
 CREDIT_TRANSFER = "30"
@@ -23,6 +24,7 @@ CREDIT_TRANSFER = "30"
 _TRANSFERS = frozenset({"30", "31", "42", "58"})
 """Payment means that lead money to an account which can be another's; a card or a direct debit cannot be led elsewhere."""
 _FACTORED = {"380": "393", "381": "396"}
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _BEHIND_MEANS = frozenset({
     "PaymentTerms", "PrepaidPayment", "AllowanceCharge", "TaxExchangeRate", "PricingExchangeRate", "PaymentExchangeRate",
     "PaymentAlternativeExchangeRate", "TaxTotal", "WithholdingTaxTotal", "LegalMonetaryTotal",
@@ -78,6 +80,9 @@ def mark(content: bytes, factor: Factor) -> Marked:
     missing = [name for name in ("name", "account", "clause") if not getattr(factor, name).strip()]
     if missing:
         raise EncodeError(f"the factor has no {', '.join(missing)} to mark a document with")
+    texts = (factor.name, factor.account, factor.clause, factor.party_id, factor.scheme, factor.reference)
+    if _NO_XML.search("".join(texts)):
+        raise EncodeError("name, account, clause or number of the factor has a sign that no document can hold")
     places = places_of(content)
     _refuse_own(places.root, factor)
     made = (_signature(places.root, factor), _type(places.root, factor), _note(places, factor), _payee(places, factor),
@@ -271,16 +276,48 @@ def _rest(content: bytes, *, has_means: bool) -> bytes:
 
     Where the document has no payment means of its own, one is made, and is a mark as a whole.
     """
-    digest, path, skipped = hashlib.sha256(), list[str](), 0
-    marks = _MARKS if has_means else _MARKS | {_MEANS}
-    for event, name, namespace, attributes, _ in iter_elements(io.BytesIO(content), with_text=True):
-        if event == "start":
-            is_mark = (len(path) == 1 and name in marks) or (path[1:] == [_MEANS] and name in _MEANS_MARKS)
-            skipped += bool(skipped or is_mark)
-            path.append(name)
-        if not skipped:
-            digest.update(repr((event, name, namespace, sorted(attributes.items()))).encode())
-        if event == "end":
-            path.pop()
-            skipped -= bool(skipped)
-    return digest.digest()
+    parser, rest = safe_parser(), _Rest(_MARKS if has_means else _MARKS | {_MEANS})
+    parser.StartElementHandler, parser.EndElementHandler = rest.start, rest.end
+    parser.CharacterDataHandler = rest.pieces.append
+    for _ in feed(parser, io.BytesIO(content)):
+        rest.digest_kept()
+    return rest.digest.digest()
+
+
+class _Rest:
+    """Takes the elements and texts of a document into a digest, but for its *marks*, whatever pieces a text comes in."""
+
+    def __init__(self, marks: frozenset[str]) -> None:
+        self.digest, self.pieces = hashlib.sha256(), list[str]()
+        self._marks, self._path, self._skipped = marks, list[str](), 0
+        self._kept: list[object] = []
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if self.pieces:
+            self._end_text()
+        path, local = self._path, name.rpartition(" ")[2]
+        is_mark = (len(path) == 1 and local in self._marks) or (path[1:] == [_MEANS] and local in _MEANS_MARKS)
+        path.append(local)
+        if self._skipped or is_mark:
+            self._skipped += 1
+        else:
+            self._kept.append((name, sorted(attributes.items()) if attributes else ()))
+
+    def end(self, _: str) -> None:
+        if self.pieces:
+            self._end_text()
+        self._path.pop()
+        if self._skipped:
+            self._skipped -= 1
+        else:
+            self._kept.append(None)
+
+    def digest_kept(self) -> None:
+        self.digest.update("".join(map(repr, self._kept)).encode())
+        self._kept.clear()
+
+    def _end_text(self) -> None:
+        text = "".join(self.pieces)
+        self.pieces.clear()
+        if not (self._skipped or text.isspace()):
+            self._kept.append(text)

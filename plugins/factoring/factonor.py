@@ -28,7 +28,7 @@ from gateway.profiles import FileWriter, ProfileFile, Row
 from gateway.profiles.kinds import Encode, encoder
 from plugins.factoring.by_profile import ByProfile, Widths
 from plugins.factoring.family import MEMORY
-from plugins.factoring.faults import Seen, blocking, unfit
+from plugins.factoring.faults import Seen, blocking, is_in, unfit
 from plugins.factoring.kid import follows, make_kid
 
 CUSTOMERS, CUSTOMER = "customers", "customer"
@@ -61,7 +61,7 @@ class FactoNor(ByProfile):
         for name, encode in self._encoders.items():
             value = values.get(name, "")
             written = encode(value)
-            if not isinstance(written, str) or separator in value or not _is_in(written, encoding):
+            if not isinstance(written, str) or separator in value or not is_in(written, encoding):
                 yield unfit(_FROM.get(name, name), value)
 
     @cached_property
@@ -156,11 +156,3 @@ def _noting(claims: Iterable[Claim], writer: FileWriter, agreement: Agreement) -
         if claim.customer.customer_number != last:
             last = claim.customer.customer_number
             writer.put(CUSTOMER, _card(claim.customer, agreement), whose=f"customer {last}")
-
-
-def _is_in(text: str, encoding: str) -> bool:
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return True

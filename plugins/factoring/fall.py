@@ -11,15 +11,17 @@ from collections.abc import Iterator
 from gateway.domain.exchange import Agreement, Claim, Customer, Finding, Severity
 from gateway.profiles import Row
 from plugins.factoring.by_profile import ByProfile, Widths, same
-from plugins.factoring.faults import blocking
+from plugins.factoring.faults import blocking, is_in, unfit
 from plugins.factoring.viite import FINNISH, LASKURAHA, follows, make_laskuraha
 
 _CLIENT, _CUSTOMER, _AMOUNT = 6, 6, 12
 _INVOICE = {"danske": 9}
 """Digits of an invoice number where the dialect has not ten."""
 _TEXTS = {"name": 30, "address1": 20, "address2": 30}
-_TOWN = 20
-"""Columns of the postcode, a blank and the town."""
+_TELLS_INTEREST = frozenset({"nordea", "danske", "aktia"})
+"""Dialects that say what the buyer pays when late: left blank it would say nothing per cent."""
+_SENDER, _TOWN = 30, 20
+"""Columns of the sender's name; and of the postcode, a blank and the town."""
 
 
 class Fall(ByProfile):
@@ -27,7 +29,15 @@ class Fall(ByProfile):
 
     def __init__(self, dialect: str) -> None:
         widths = Widths(_CLIENT, _CUSTOMER, _INVOICE.get(dialect, 10), _AMOUNT)
-        super().__init__(f"fall-{dialect}", "FI", widths, ("business_id",))
+        settings = ("business_id", "late_interest") if dialect in _TELLS_INTEREST else ("business_id",)
+        super().__init__(f"fall-{dialect}", "FI", widths, settings)
+
+    def own_faults(self, claim: Claim, agreement: Agreement) -> Iterator[Finding]:
+        """Yield also that the sender's name has no room: it stands in the file once, and would stop all of it."""
+        sender = agreement.creditor_name
+        if not (0 < len(sender) <= _SENDER and sender.isprintable() and is_in(sender, self.file.layout.encoding)):
+            yield unfit("creditor_name", sender)
+        yield from super().own_faults(claim, agreement)
 
     def reference_faults(self, claim: Claim, agreement: Agreement) -> Iterator[Finding]:
         """Yield that the invoice's reference is not of the agreement's scheme: the money would not be known again."""

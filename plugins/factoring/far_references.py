@@ -21,14 +21,13 @@ def is_finnish(facts: Facts) -> bool:
 def reference_of(item: Item, facts: Facts) -> str:
     """Return the reference printed on an invoice: that of the file, else that of the scheme the factor prescribes.
 
-    Where a Finnish factor leaves it to the creditor, this one has seen that it prints customer and invoice number.
+    Where a Finnish factor leaves it to the creditor, this one has seen that it prints the invoice's number.
     """
     if item.reference:
         return item.reference
     client = int(facts["client_number"])
     if is_finnish(facts):
-        is_laskuraha = facts.get("reference_scheme") == "laskuraha"
-        base = f"{client}0{item.number:08d}" if is_laskuraha else f"{item.customer}{item.number}"
+        base = f"{client}0{item.number:08d}" if facts.get("reference_scheme") == "laskuraha" else str(item.number)
         return base + _seven_three_one(base)
     scheme = facts["kid_scheme"]
     base = _KIDS[scheme].format(client=client, customer=item.customer, invoice=item.number)

@@ -41,6 +41,15 @@ def is_digits(value: str) -> bool:
     return value.isascii() and value.isdigit()
 
 
+def is_in(text: str, encoding: str) -> bool:
+    """Return whether every sign of *text* is in the charset."""
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def is_number(value: str, width: int) -> bool:
     """Return whether *value* survives zeros on its left: a leading zero would vanish, and make customers 17 and 017 one."""
     return is_digits(value) and len(value) <= width and value[0] != "0"
@@ -65,9 +74,9 @@ def amount_faults(claim: Claim, agreement: Agreement, width: int) -> Iterator[Fi
         yield blocking("amount.not_carried", "original_minor", agency=agreement.display_name)
     elif claim.original_minor >= 10**width:
         yield unfit("original_minor", str(claim.original_minor))
-    for place in ("invoice_date", "due_date"):
-        if getattr(claim, place).year not in YEARS:
-            yield unfit(place, getattr(claim, place).isoformat())
+    for place, day in (("invoice_date", claim.invoice_date), ("due_date", claim.due_date)):
+        if day.year not in YEARS:
+            yield unfit(place, day.isoformat())
 
 
 def item_faults(item: LinkedItem, agreement: Agreement, *, number_width: int, amount_width: int) -> Iterator[Finding]:
@@ -83,9 +92,9 @@ def item_faults(item: LinkedItem, agreement: Agreement, *, number_width: int, am
 
 def refuse(what: str, faults: Iterator[Finding]) -> None:
     """Raise ``EncodeError`` with the first of *faults* that blocks, if there is one."""
-    fault = next((one for one in faults if one.severity is Severity.BLOCKING), None)
-    if fault is not None:
-        raise EncodeError(f"{what}: {sentence(fault.code, 'en', fault.values)} {fault.value}".rstrip())
+    for fault in faults:
+        if fault.severity is Severity.BLOCKING:
+            raise EncodeError(f"{what}: {sentence(fault.code, 'en', fault.values)} {fault.value}".rstrip())
 
 
 class Seen:

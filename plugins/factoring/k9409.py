@@ -27,7 +27,7 @@ from gateway.domain.exchange import (
 )
 from plugins.factoring import k9409_records as records
 from plugins.factoring.family import MEMORY, Family, require_number
-from plugins.factoring.faults import Seen, refuse, terms_faults
+from plugins.factoring.faults import Seen, refuse, terms_faults, unfit
 
 CUSTOMERS, INVOICES = "customers", "invoices"
 FILENAMES = {CUSTOMERS: ("customer_filename", "Kunde.SGK"), INVOICES: ("invoice_filename", "Faktura.SGF")}
@@ -66,6 +66,8 @@ class K9409(Family):
     def claim_faults(self, claim: Claim, agreement: Agreement) -> Iterator[Finding]:
         """Yield why the 128 record cannot hold *claim*, or that its KID is not the factor's."""
         yield from terms_faults(self.layout, agreement, _CLIENT_WIDTH)
+        if _filename(CUSTOMERS, agreement) == (taken := _filename(INVOICES, agreement)):
+            yield unfit(FILENAMES[CUSTOMERS][0], taken)
         yield from records.claim_faults(claim, agreement)
 
     def export(
@@ -118,18 +120,22 @@ class K9409(Family):
                 if claim.customer.customer_number != last:
                     last = claim.customer.customer_number
                     refuse(f"customer {last}", self.customer_faults(claim.customer, agreement))
-                    customers.write(records.line_of(records.customer_record(claim.customer, agreement), encoding))
-                into.write(records.line_of(records.invoice_record(claim, agreement), encoding))
+                    customers.write(records.in_charset(records.customer_line(claim.customer, agreement), encoding))
+                into.write(records.in_charset(records.invoice_line(claim, agreement), encoding))
                 debit += claim.original_minor
             for item in claim.items:
-                into.write(records.line_of(records.credit_note_record(item, claim, agreement), encoding))
+                into.write(records.in_charset(records.credit_note_line(item, claim, agreement), encoding))
                 items, credit = items + 1, credit + item.amount_minor
         return Totals(count, items, debit, credit)
 
 
-def _envelope(kind: str, agreement: Agreement, seal: Seal, *, order: int) -> Envelope:
+def _filename(kind: str, agreement: Agreement) -> str:
     setting, usual = FILENAMES[kind]
-    filename = str(agreement.settings.get(setting, usual))
+    return str(agreement.settings.get(setting, usual))
+
+
+def _envelope(kind: str, agreement: Agreement, seal: Seal, *, order: int) -> Envelope:
+    filename = _filename(kind, agreement)
     return Envelope(kind, seal.sequences[kind], filename, "text/plain", records.CURRENCY, Totals(), order)
 
 

@@ -11,13 +11,24 @@ from typing import Any, BinaryIO, TypeVar
 
 from gateway.domain.exchange import Agreement, Claim, Customer, CustomerKind, Finding, LinkedItem
 from gateway.errors import DecodeError, EncodeError
-from gateway.formats.record import columns, const, day, decode, digits, encode, number, one_of, record, text
-from plugins.factoring.faults import amount_faults, blocking, is_digits, is_number, item_faults, number_fault, unfit
+from gateway.formats.record import columns, const, day, decode, digits, number, one_of, record, text
+from gateway.formats.record_line import Liner
+from plugins.factoring.faults import (
+    amount_faults,
+    blocking,
+    is_digits,
+    is_in,
+    is_number,
+    item_faults,
+    number_fault,
+    unfit,
+)
 from plugins.factoring.kid import follows
 
 R = TypeVar("R")
 INVOICE, CREDIT_NOTE = "1", "9"
 CURRENCY = "NOK"
+END = "\r\n"
 CREDITS = "Kreditnota til "
 """Begins F11 of a credit note; the number of the invoice follows. F8, five wide, cannot hold eight digits."""
 
@@ -70,7 +81,7 @@ class DebtorCard:
     unused_k20: str = text(252, 3, default="")
 
 
-# --- from claims to records ------------------------------------------------------------------------------------------
+# --- from claims to lines --------------------------------------------------------------------------------------------
 
 
 def client_number(agreement: Agreement) -> str:
@@ -78,46 +89,65 @@ def client_number(agreement: Agreement) -> str:
     return agreement.client_number.rjust(4, "0")
 
 
-def invoice_record(claim: Claim, agreement: Agreement) -> LedgerItem:
+_DAY = date(2000, 1, 1)
+_ITEM = Liner(
+    LedgerItem(
+        transaction_code=INVOICE, client_number="0" * 4, debtor_number="0" * 9, invoice_number="0" * 8, invoice_date=_DAY,
+        due_date=_DAY, amount_minor=0,
+    ),
+    "transaction_code", "client_number", "debtor_number", "invoice_number", "invoice_date", "due_date", "amount_minor", "comment",
+    end=END,
+)  # fmt: skip
+_CARD = Liner(
+    DebtorCard(
+        client_number="0" * 4, debtor_number="0" * 9, organisation_number="", name="", postal_address="", postcode="0000",
+        post_place="",
+    ),
+    "client_number", "debtor_number", "organisation_number", "name", "postal_address", "postcode", "post_place", "telephone",
+    end=END,
+)  # fmt: skip
+
+
+def invoice_line(claim: Claim, agreement: Agreement) -> str:
     """Return F1-F16 of an invoice; F11 holds its text only where the agreement says so."""
-    return LedgerItem(
-        transaction_code=INVOICE,
-        client_number=client_number(agreement),
-        debtor_number=claim.customer.customer_number.rjust(9, "0"),
-        invoice_number=claim.invoice_number.rjust(8, "0"),
-        invoice_date=claim.invoice_date,
-        due_date=claim.due_date,
-        amount_minor=claim.original_minor,
-        comment=claim.text if agreement.settings.get("comment") == "text" else "",
+    return _ITEM.line(
+        INVOICE,
+        client_number(agreement),
+        claim.customer.customer_number.rjust(9, "0"),
+        claim.invoice_number.rjust(8, "0"),
+        claim.invoice_date,
+        claim.due_date,
+        claim.original_minor,
+        claim.text if agreement.settings.get("comment") == "text" else "",
     )
 
 
-def credit_note_record(item: LinkedItem, claim: Claim, agreement: Agreement) -> LedgerItem:
+def credit_note_line(item: LinkedItem, claim: Claim, agreement: Agreement) -> str:
     """Return F1-F16 of a credit note; its comment names the invoice it credits."""
-    return LedgerItem(
-        transaction_code=CREDIT_NOTE,
-        client_number=client_number(agreement),
-        debtor_number=claim.customer.customer_number.rjust(9, "0"),
-        invoice_number=item.number.rjust(8, "0"),
-        invoice_date=item.date,
-        due_date=item.date,
-        amount_minor=item.amount_minor,
-        comment=CREDITS + claim.invoice_number,
+    return _ITEM.line(
+        CREDIT_NOTE,
+        client_number(agreement),
+        claim.customer.customer_number.rjust(9, "0"),
+        item.number.rjust(8, "0"),
+        item.date,
+        item.date,
+        item.amount_minor,
+        CREDITS + claim.invoice_number,
     )
 
 
-def customer_record(customer: Customer, agreement: Agreement) -> DebtorCard:
+def customer_line(customer: Customer, agreement: Agreement) -> str:
     """Return K1-K20 of a company."""
     fill = " " if agreement.settings.get("org_number_fill") == "blank" else "0"
-    return DebtorCard(
-        client_number=client_number(agreement),
-        debtor_number=customer.customer_number.rjust(9, "0"),
-        organisation_number=_org_digits(customer).ljust(11, fill),
-        name=customer.name,
-        postal_address=_postal_address(customer),
-        postcode=customer.postcode,
-        post_place=customer.city,
-        telephone=_telephone(customer),
+    return _CARD.line(
+        client_number(agreement),
+        customer.customer_number.rjust(9, "0"),
+        _org_digits(customer).ljust(11, fill),
+        customer.name,
+        _postal_address(customer),
+        customer.postcode,
+        customer.city,
+        _telephone(customer),
     )
 
 
@@ -127,6 +157,8 @@ def _org_digits(customer: Customer) -> str:
 
 def _postal_address(customer: Customer) -> str:
     """The layout has one line; two are joined, and held when they do not fit together."""
+    if not customer.address2:  # as nearly always
+        return customer.address1.strip()
     return ", ".join(line.strip() for line in (customer.address1, customer.address2) if line.strip())
 
 
@@ -192,22 +224,18 @@ def _is_nine(customer: Customer) -> bool:
 
 
 def _is_writable(value: str, width: int, encoding: str) -> bool:
-    try:
-        value.encode(encoding)
-    except UnicodeEncodeError:
-        return False
-    return len(value) <= width and value.isprintable() and value == value.strip(" ")
+    return len(value) <= width and value.isprintable() and value == value.strip(" ") and is_in(value, encoding)
 
 
 # --- bytes -----------------------------------------------------------------------------------------------------------
 
 
-def line_of(made: LedgerItem | DebtorCard, encoding: str) -> bytes:
-    """Return a record as it stands in the file, with its line end."""
+def in_charset(line: str, encoding: str) -> bytes:
+    """Return *line* as it stands in the file."""
     try:
-        return (encode(made) + "\r\n").encode(encoding)
+        return line.encode(encoding)
     except UnicodeEncodeError as error:
-        raise EncodeError(f"{type(made).__name__}: {error.object[error.start]!r} is not in {encoding}") from error
+        raise EncodeError(f"{error.object[error.start]!r} is not in {encoding}: {line.rstrip()!r:.200}") from error
 
 
 def read_strictly(cls: type[R], source: BinaryIO, agreement: Agreement) -> Iterator[tuple[bytes, R]]:
@@ -231,7 +259,7 @@ def read_strictly(cls: type[R], source: BinaryIO, agreement: Agreement) -> Itera
 
 
 def _text(raw: bytes, encoding: str) -> str:
-    if not raw.endswith(b"\r\n"):
+    if not raw.endswith(END.encode()):
         raise DecodeError("does not end in CRLF", value=repr(raw[-10:]))
     try:
         return raw[:-2].decode(encoding)

@@ -27,11 +27,13 @@ SCHEMES: Mapping[str, KidScheme] = {
     "factonor-16": KidScheme(KidCheck.MOD10, (("client", 3), ("customer", 6), ("invoice", 6))),
 }
 
-HELD: Mapping[str, str] = {
-    "long-21": "three readings of positions 7-20 fit the only published example and differ above invoice 9999; "
-    "held until the factor confirms one",
+READINGS: Mapping[str, tuple[KidScheme, ...]] = {
+    "long-21": tuple(
+        KidScheme(KidCheck.MOD10, (("customer", 6), fixed, ("invoice", width)))
+        for fixed, width in (("7988027000", 4), ("798802700", 5), ("7988027", 7))
+    ),
 }
-"""Schemes we know of and do not make."""
+"""Schemes that are held: their one published example can be read in all of these ways, which differ above invoice 9999."""
 
 
 def make_kid(scheme: str, *, client: str, customer: str, invoice: str) -> str:
@@ -41,14 +43,23 @@ def make_kid(scheme: str, *, client: str, customer: str, invoice: str) -> str:
         EncodeError: the scheme is held or unknown, or a number is not digits or wider than its place. Cutting would
             make two customers one.
     """
-    if scheme in HELD:
-        raise EncodeError(f"KID scheme {scheme}: {HELD[scheme]}")
+    if scheme in READINGS:
+        raise EncodeError(f"KID scheme {scheme} can be read in several ways; held until the factor confirms one")
     if scheme not in SCHEMES:
         raise EncodeError(f"unknown KID scheme {scheme!r}")
+    return _made(SCHEMES[scheme], {"client": client, "customer": customer, "invoice": invoice})
+
+
+def readings_of(scheme: str, *, client: str, customer: str, invoice: str) -> frozenset[str]:
+    """Return the KIDs that a held *scheme* may mean for an invoice: one where its readings agree.
+
+    Raises:
+        EncodeError: the scheme is not one of `READINGS`, or a number does not fit into one of them.
+    """
+    if scheme not in READINGS:
+        raise EncodeError(f"KID scheme {scheme!r} is not held")
     numbers = {"client": client, "customer": customer, "invoice": invoice}
-    check, parts = SCHEMES[scheme]
-    payload = "".join([part if isinstance(part, str) else _placed(*part, numbers[part[0]]) for part in parts])
-    return payload + (mod10(payload) if check is KidCheck.MOD10 else mod11(payload))
+    return frozenset(_made(reading, numbers) for reading in READINGS[scheme])
 
 
 def follows(scheme: str, kid: str, *, client: str, customer: str, invoice: str) -> bool:
@@ -57,6 +68,11 @@ def follows(scheme: str, kid: str, *, client: str, customer: str, invoice: str) 
         return kid == make_kid(scheme, client=client, customer=customer, invoice=invoice)
     except EncodeError:
         return False
+
+
+def _made(scheme: KidScheme, numbers: Mapping[str, str]) -> str:
+    payload = "".join([part if isinstance(part, str) else _placed(*part, numbers[part[0]]) for part in scheme.parts])
+    return payload + (mod10(payload) if scheme.check is KidCheck.MOD10 else mod11(payload))
 
 
 def _placed(name: str, width: int, number: str) -> str:

@@ -15,7 +15,9 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import BinaryIO, NamedTuple
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, NamedTuple, cast
 
 from gateway.domain.exchange import (
     Agreement,
@@ -32,11 +34,12 @@ from gateway.domain.exchange import (
     Sink,
     Totals,
 )
+from gateway.domain.identifiers import organisation_number_fault
 from gateway.domain.transport import Transport
-from gateway.errors import DataError, DecodeError, DeliveryError, DeliveryInDoubt
-from gateway.formats.ubl import UblDocument, read_ubl
+from gateway.errors import DataError, DecodeError, DeliveryError, DeliveryInDoubt, EncodeError
+from gateway.formats.ubl import Party, UblDocument, read_ubl
 from plugins.factoring.assigned import Factor, mark
-from plugins.factoring.family import Family, require_number
+from plugins.factoring.family import MEMORY, Family, require_number
 from plugins.factoring.faults import Seen, blocking, refuse, unfit
 from plugins.factoring.kid import SCHEMES, follows
 from plugins.factoring.ubl_places import MAX_BYTES
@@ -46,6 +49,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _STAMP = (1980, 1, 1, 0, 0, 0)
 """Day of every file in the archive: the same claims make the same bytes."""
 _LIST_MAX = 64 * 1024 * 1024
+NORWAY = "0192"
+_COUNTRIES = {NORWAY: "NO", "0007": "SE", "0184": "DK", "0212": "FI"}
+"""Schemes of organisation numbers whose check digits the network's rules ask for (PEPPOL-COMMON-R041 and its siblings)."""
 
 LAYOUT = LayoutProfile(
     name="peppol-factored",
@@ -115,8 +121,13 @@ class Peppol(Family):
             yield unfit("currency", agreement.currency)
         if agreement.market not in self.layout.markets:
             yield unfit("market", agreement.market)
-        if not agreement.settings.get("factor_party_id"):
+        number = str(agreement.settings.get("factor_party_id", ""))
+        if not number:
             yield blocking("factoring.setting_missing", "factor_party_id", setting="factor_party_id")
+        elif organisation_number_fault(
+            _COUNTRIES.get(str(agreement.settings.get("factor_scheme", NORWAY)), ""), number
+        ):
+            yield unfit("factor_party_id", number)
 
     # --- the archive -------------------------------------------------------------------------------------------------
 
@@ -180,23 +191,32 @@ class Peppol(Family):
         the factor may have fetched what was put, and nobody can ask it.
         """
         del size
+        if not envelope.factoring_agreement:
+            raise EncodeError(f"{envelope.filename} was never marked: a document that is not assigned does not leave")
         done = 0
-        for document in _documents(content):
-            there = io.BytesIO()
-            if transport.read_back(document.name, there):
-                if there.getvalue() != document.content:
-                    raise DeliveryError(f"another {document.name} has not been fetched yet")
-            else:
+        with SpooledTemporaryFile(
+            max_size=MEMORY
+        ) as archive:  # what the host hands over is read from front to back only
+            copyfileobj(content, archive)
+            for document in _documents(cast("BinaryIO", archive)):
                 try:
-                    transport.put(document.name, io.BytesIO(document.content), len(document.content))
+                    _put_once(transport, document)
                 except DeliveryError as error:
                     if done:
                         raise DeliveryInDoubt(
                             f"{done} documents of {envelope.filename} were put, then: {error}"
                         ) from error
                     raise
-            done += 1
+                done += 1
         return f"{envelope.filename}: {done} documents"
+
+
+def _put_once(transport: Transport, document: _Document) -> None:
+    there = io.BytesIO()
+    if not transport.read_back(document.name, there):
+        transport.put(document.name, io.BytesIO(document.content), len(document.content))
+    elif there.getvalue() != document.content:
+        raise DeliveryError(f"another {document.name} has not been fetched yet")
 
 
 def factor_of(assignment: FactoringAssignment, agreement: Agreement) -> Factor:
@@ -207,7 +227,7 @@ def factor_of(assignment: FactoringAssignment, agreement: Agreement) -> Factor:
         account=assignment.pay_to_account.replace(" ", ""),
         clause=" ".join(assignment.notice.split()),
         party_id=assignment.factor_party_id or str(settings.get("factor_party_id", "")),
-        scheme=str(settings.get("factor_scheme", "0192")),
+        scheme=str(settings.get("factor_scheme", NORWAY)),
         is_coded=settings.get("type_code") == "factored",
         drops_signature=settings.get("drop_signature") is True,
     )
@@ -234,14 +254,7 @@ def _document_faults(content: bytes, own: _Expected, agreement: Agreement) -> It
         return
     try:
         told = read_ubl(io.BytesIO(content))
-        stand_in = Factor("a factor", "1", "a clause")
-        if told.payee is not None:  # whether it is the agreement's factor is seen when it is marked
-            stand_in = replace(stand_in, name=told.payee.name, party_id=told.payee.party_id or told.payee.legal_id)
-        drops, coded = (
-            agreement.settings.get("drop_signature") is True,
-            agreement.settings.get("type_code") == "factored",
-        )
-        mark(content, replace(stand_in, drops_signature=drops, is_coded=coded))
+        mark(content, _stand_in(told.payee, agreement))
     except DataError as error:
         yield blocking("factoring.document_unmarkable", "document", own.number, reason=str(error))
         return
@@ -255,6 +268,17 @@ def _document_faults(content: bytes, own: _Expected, agreement: Agreement) -> It
     ):
         if found != expected:
             yield blocking("factoring.document_differs", "document", str(found), field=name, number=own.number)
+
+
+def _stand_in(payee: Party | None, agreement: Agreement) -> Factor:
+    """Return the factor as far as the agreement knows it: its number. A payee that is there must have that one.
+
+    Name, account and clause are the creditor's settings, and no check of a claim sees them.
+    """
+    if payee is not None and not (payee.party_id or payee.legal_id):
+        raise EncodeError(f"the document names the payee {payee.name!r} without a number: it may be anybody")
+    known = factor_of(FactoringAssignment("", payee.name if payee else "a factor", "", "", "1", "a clause"), agreement)
+    return replace(known, party_id=known.party_id or "-")
 
 
 def _is_credit(told: UblDocument) -> bool:

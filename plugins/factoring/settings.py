@@ -58,9 +58,10 @@ SCHEMA = {
         },
         "late_interest": {
             "type": "string",
-            "pattern": "^[0-9]{1,4}$",
+            "pattern": "^[0-9]{4}$",
+            "examples": ["1150"],
             "title": "FALL: late interest, per cent x 100",
-            "description": "11.50 % is 1150. Not written for OP.",
+            "description": "11.50 % is 1150, none is 0000. Not written for OP, and needed by the others.",
         },
         "shorten_text": {
             "type": "boolean",

@@ -40,9 +40,6 @@ from plugins.intrum import norway, ophelos, type10
 from plugins.sls_agency import ABILITIES, LIMITS, LedgerServiceAgency, layout_profile, settings_schema
 
 SCHEMA = Path(__file__).with_name("kravport-sls-1.xsd")
-_OWN = Path(__file__).with_name("profiles")
-"""Where a client's own layouts lie: ``intrum-no-*.toml`` fills the slot of the Norwegian process."""
-
 _SETTINGS = settings_schema("Intrum")
 _NORDIC = frozenset({"NOK", "SEK", "DKK", "EUR"})
 _SLS_LAYOUT = replace(
@@ -59,7 +56,7 @@ PROFILE = AgencyProfile(
     currencies=_NORDIC | ophelos.LAYOUT.currencies,
     services=frozenset({Service.LEDGER, Service.COLLECTION}),
     can=ABILITIES,
-    layouts=(_SLS_LAYOUT, ophelos.LAYOUT, type10.LAYOUT),
+    layouts=(_SLS_LAYOUT, ophelos.LAYOUT, type10.LAYOUT, norway.layout_of(_SLS_LAYOUT)),
     # The profile says what a repeat does (B.2): the same bytes get the same receipt and change nothing, and a sealed
     # envelope is always sent again with the same bytes. SEQUENCE_REUSED strikes only another file of that number.
     # Of Ophelos' calls each is noted, and looked for before it is made again.
@@ -74,6 +71,7 @@ PROFILE = AgencyProfile(
         "Intrum's own files (UpdateSLSCase and its siblings) need the client's contract documents.",
         *ophelos.LIMITS,
         *type10.LIMITS,
+        *norway.LIMITS,
     ),
 )
 
@@ -86,17 +84,12 @@ class Intrum(LedgerServiceAgency):
 
     api_version = "1.1"
 
-    def __init__(self, own_profiles: Iterable[Path] | None = None) -> None:
+    def __init__(self) -> None:
         demands = {
             "customer.org_number_missing": Severity.BLOCKING,
             "customer.country_missing": Severity.BLOCKING,
         }
         super().__init__(PROFILE, SCHEMA, demands)
-        flow = norway.Flow(LedgerServiceAgency(PROFILE, SCHEMA, demands), _SLS_LAYOUT)
-        own, faults = norway.own_files(own_profiles if own_profiles is not None else _OWN.glob("intrum-no-*.toml"))
-        self._norway: Mapping[str, norway.Files] = {flow.layout.name: flow, **own}
-        layouts = (*PROFILE.layouts, *(files.layout for files in self._norway.values()))
-        self._profile = replace(PROFILE, layouts=layouts, limits=(*PROFILE.limits, *norway.LIMITS, *faults))
 
     # --- out ---------------------------------------------------------------------------------------------------------
 
@@ -105,8 +98,6 @@ class Intrum(LedgerServiceAgency):
         """Return what of the card the layout cannot carry, and what Intrum demands of it."""
         if _is_ophelos(agreement):
             return tuple(ophelos.customer_faults(customer))
-        if files := self._norway.get(agreement.profile):
-            return files.customer_faults(customer, agreement)
         return super().check_customer(customer, agreement)
 
     @hookimpl
@@ -114,8 +105,6 @@ class Intrum(LedgerServiceAgency):
         """Return what of the claim the layout cannot carry."""
         if _is_ophelos(agreement):
             return tuple(ophelos.claim_faults(claim, agreement))
-        if files := self._norway.get(agreement.profile):
-            return files.claim_faults(claim, agreement)
         return type10.claim_faults(agreement) or super().check_claim(claim, agreement)
 
     @hookimpl
@@ -124,8 +113,8 @@ class Intrum(LedgerServiceAgency):
     ) -> tuple[Envelope, ...]:
         """Write new claims."""
         type10.refuse_to_write(agreement)
-        if files := self._norway.get(agreement.profile):
-            return files.write_new(claims, agreement, seal, sink)
+        if agreement.profile == norway.NAME:
+            return norway.written(norway.LS, super().export_invoice, claims, agreement, seal, sink)
         write = ophelos.export_new if _is_ophelos(agreement) else super().export_invoice
         return write(claims, agreement, seal, sink)
 
@@ -134,8 +123,8 @@ class Intrum(LedgerServiceAgency):
         self, claims: Iterable[Claim], agreement: Agreement, seal: Seal, sink: Sink
     ) -> tuple[Envelope, ...]:
         """Write later items and instructions."""
-        if files := self._norway.get(agreement.profile):
-            return files.write_later(claims, agreement, seal, sink)
+        if agreement.profile == norway.NAME:
+            return norway.written(norway.RD, super().export_linked_items, claims, agreement, seal, sink)
         write = ophelos.export_changes if _is_ophelos(agreement) else super().export_linked_items
         return write(claims, agreement, seal, sink)
 
@@ -153,8 +142,6 @@ class Intrum(LedgerServiceAgency):
     @hookimpl
     def verify_envelope(self, envelope: Envelope, agreement: Agreement, source: BinaryIO) -> Totals:
         """Read the finished file strictly and return the totals found."""
-        if files := self._norway.get(agreement.profile):
-            return files.read_back(envelope, agreement, source)
         verify = ophelos.verify if _is_ophelos(agreement) else super().verify_envelope
         return verify(envelope, agreement, source)
 
@@ -195,8 +182,6 @@ class Intrum(LedgerServiceAgency):
         """Claim what comes from Ophelos for one of its organisations, files of the profile addressed to us, and type 10."""
         if organisations := _organisations(agreements):
             return ophelos.identify(file, PROFILE.key, organisations)
-        if files := self._norwegian(agreements):
-            return files.identify(file, agreements)
         return super().identify_inbound(file, agreements) or type10.identify(file, agreements)
 
     @hookimpl
@@ -207,8 +192,6 @@ class Intrum(LedgerServiceAgency):
     @hookimpl
     def import_receipt(self, file: InboundFile, agreements: tuple[Agreement, ...]) -> Receipt:
         """Return what became of one of our envelopes."""
-        if files := self._norwegian(agreements):
-            return files.read_receipt(file, agreements)
         return ophelos.read_receipt(file) if _organisations(agreements) else super().import_receipt(file, agreements)
 
     @hookimpl
@@ -216,15 +199,9 @@ class Intrum(LedgerServiceAgency):
         """Yield what is said about cases."""
         if _organisations(agreements):
             return ophelos.DebtFile(file, agreements)
-        if files := self._norwegian(agreements):
-            return files.read_update(file, agreements)
         if type10.identify(file, agreements):
             return type10.CancelledClaims(file, agreements[0])
         return super().import_case_status(file, agreements)
-
-    def _norwegian(self, agreements: tuple[Agreement, ...]) -> norway.Files | None:
-        """Return what reads the files of the Norwegian process, where the agreement they came for is of it."""
-        return next((self._norway[one.profile] for one in agreements if one.profile in self._norway), None)
 
 
 def _is_ophelos(agreement: Agreement) -> bool:

@@ -7,7 +7,7 @@ import random
 import re
 import sqlite3
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Self
 from lxml import etree
 
 from plugins.sls_sandbox.answers import Letters
-from plugins.sls_sandbox.bank import Credit, camt054, is_kid, ocr_giro
+from plugins.sls_sandbox.bank import Credit, camt054, cremul, is_kid, ocr_giro
 from plugins.sls_sandbox.reading import Delivery, Refusal
 from plugins.sls_sandbox.rules import Answer, Intake
 from plugins.sls_sandbox.state import AgreementFacts, State
@@ -42,6 +42,9 @@ class SandboxAgency:
         schema_path: kravport-sls-1.xsd of the plugin.
         failpoint: called with the name of each step; a test raises from it to play a kill.
     """
+
+    orders = frozenset({"write_cremul", "settle", "write_payout", "set_case", "write_cases", "snapshot"})
+    """What an order of ``kravport sandbox`` may ask for, beside the usual."""
 
     def __init__(
         self,
@@ -249,6 +252,11 @@ class SandboxAgency:
         """Return the case number of every claim."""
         return {row["claim_id"]: row["case_number"] for row in self._state.all(_CLAIMS)}
 
+    def doubles(self) -> list[str]:
+        """Return the names of receipts that told of an object which had come in an earlier file."""
+        rows = self._state.all("SELECT name, receipt FROM answered ORDER BY rowid")
+        return [row["name"] for row in rows if b'status="duplicate"' in row["receipt"]]
+
     def _receive(
         self, kind: str, reverses: str, claim_id: str, on: date, split: tuple[int, ...], payer: str, text: str
     ) -> str:
@@ -286,6 +294,10 @@ class SandboxAgency:
         """Tell payments with a KID as an OCR giro file of the bank; what OCR cannot say stays for another file."""
         return self._write_bank("ocr-giro", now, lambda credit: is_kid(credit.reference) and not credit.is_reversal)
 
+    def write_cremul(self, now: datetime) -> str | None:
+        """Tell payments with a KID as a CREMUL file of the bank."""
+        return self._write_bank("cremul", now, lambda credit: is_kid(credit.reference) and not credit.is_reversal)
+
     def write_camt054(self, now: datetime) -> str | None:
         """Tell payments and reversals as a camt.054.001.08 of the bank."""
         return self._write_bank("camt054", now, lambda _: True)
@@ -312,17 +324,17 @@ class SandboxAgency:
                 return None
             number = self._state.next_in_series(form)
             name = f"{form}.{number:03d}"
-            is_ocr = form == "ocr-giro"
-            content = (
-                ocr_giro(credits_, self.facts, number, now.date())
-                if is_ocr
-                else camt054(credits_, self.facts, number, now)
-            )
+            content = self._bank_file(form, credits_, number, now)
             reported = [(name, credit.bank_reference) for credit in credits_]
             connection.executemany("UPDATE payment SET reported = ? WHERE payment_id = ?", reported)
             self._state.post(name, content, _utc(now))
         self._send(now)
         return name
+
+    def _bank_file(self, form: str, credits_: Sequence[Credit], number: int, now: datetime) -> bytes:
+        if form == "ocr-giro":
+            return ocr_giro(credits_, self.facts, number, now.date())
+        return cremul(credits_, self.facts, number) if form == "cremul" else camt054(credits_, self.facts, number, now)
 
     def snapshot(self, now: datetime) -> str:
         """Write ``snapshot.nnn`` with the balance of every claim; return its name."""

@@ -1,4 +1,4 @@
-"""Money as the agency's bank tells it: OCR giro and camt.054.001.08 with the claims' own references (lowell.md 4)."""
+"""Money as the agency's bank tells it: OCR giro, CREMUL and camt.054.001.08 with the claims' own references (lowell.md 4)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from xml.sax.saxutils import quoteattr
 
+from gateway.testing.cremul_files import CremulLine, CremulPayment, CremulShape, cremul_file
 from plugins.sls_sandbox.answers import money
 from plugins.sls_sandbox.state import AgreementFacts
 
@@ -51,13 +52,34 @@ def ocr_giro(credits_: Sequence[Credit], facts: AgreementFacts, number: int, tod
 
 def _transaction(place: int, credit: Credit, facts: AgreementFacts) -> tuple[str, str]:
     """Records 30 and 31 of type 10, a debited account: the agency's own, the only hint that the money is from it."""
-    archive = re.sub("[^0-9]", "", credit.bank_reference)[-9:]
+    archive = _figures(credit)[-9:]
     amount = (
         f"NY091030{place:07d}{credit.day:%d%m%y}{'0101'}1{1:05d}0{credit.amount_minor:017d}"
         f"{credit.reference:>25}{0:06d}"
     )
     payer = f"NY091031{place:07d}{0:010d}{archive:0>9}{0:07d}{credit.day:%d%m%y}{_bban(facts.agency_account)}{0:022d}"
     return amount, payer
+
+
+def cremul(credits_: Sequence[Credit], facts: AgreementFacts, number: int) -> bytes:
+    """Return an extended credit advice with one line per day of booking; of each payment the KID is told."""
+    lines = []
+    for day in sorted({credit.day for credit in credits_}):
+        payments = tuple(
+            CremulPayment(
+                credit.amount_minor, kid=credit.reference, name=facts.agency_name, payer=_bban(facts.agency_account),
+                archive=f"*{_figures(credit):0>8}", order=f"{number:03d}{_figures(credit):0>9}",
+            )
+            for credit in credits_
+            if credit.day == day
+        )  # fmt: skip
+        reference, account = f"{number:04d}{day:%m%d}", _bban(facts.creditor_account)
+        lines.append(CremulLine(payments, reference, account, facts.currency, booking_day=day, value_day=day))
+    return cremul_file([lines], CremulShape(number=number))
+
+
+def _figures(credit: Credit) -> str:
+    return re.sub("[^0-9]", "", credit.bank_reference)
 
 
 def _bban(account: str) -> str:

@@ -38,8 +38,8 @@ def agreement(**settings):
 AGREEMENT = agreement()
 
 
-def kid(invoice, customer="100017"):
-    return make_kid("sgfinans-16", client="1234", customer=customer, invoice=invoice)
+def kid(invoice, customer="100017", client="1234", scheme="sgfinans-16"):
+    return make_kid(scheme, client=client, customer=customer, invoice=invoice)
 
 
 def credit_note(number="5070", amount_minor=25000, day=date(2026, 10, 20), **more):

@@ -64,7 +64,7 @@ class TestFactoring(AgencyConformance):
 class TestFall(AgencyConformance):
     plugin = factoring.plugin
     layout, market, client_number = "fall-nordea", "FI", "1234"
-    settings: ClassVar = {"business_id": "9999999-0", "reference_scheme": "laskuraha"}
+    settings: ClassVar = {"business_id": "9999999-0", "reference_scheme": "laskuraha", "late_interest": "0000"}
     make_sandbox = staticmethod(make_factor)
     sandbox_facts: ClassVar = {**settings, "layout": layout, "client_number": client_number}
 

@@ -22,7 +22,7 @@ from gateway.errors import DecodeError, DeliveryError, EncodeError
 from gateway.formats.record import decode, encode
 from gateway.testing.agency_kit import MemorySink
 from plugins.factoring import CUSTOMERS, INVOICES, plugin
-from plugins.factoring.k9409_records import DebtorCard, LedgerItem, customer_record, line_of
+from plugins.factoring.k9409_records import END, DebtorCard, LedgerItem, customer_line, in_charset
 from tests.plugins.factoring_cases import (
     AGREEMENT,
     COMPANY,
@@ -62,7 +62,7 @@ def test_golden_invoice_file_from_records(examples):
         transaction_code="9", invoice_number="00005070", invoice_date=date(2026, 10, 20),
         due_date=date(2026, 10, 20), amount_minor=25000, comment="Kreditnota til 5067", **common,
     )  # fmt: skip
-    made = b"".join(line_of(item, "iso-8859-1") for item in (invoice, credited))
+    made = b"".join(in_charset(encode(item) + END, "iso-8859-1") for item in (invoice, credited))
     assert made == (examples / "sgfinans_Faktura.SGF").read_bytes()
 
 
@@ -228,6 +228,13 @@ def test_comment_is_left_out_unless_agreed_and_then_must_fit():
     assert codes(plugin.check_claim(long, agreement(comment="text"))) == {("layout.does_not_fit", "text")}
 
 
+def test_two_files_of_one_name_hold_everything():
+    both = agreement(customer_filename="Fil.SGF", invoice_filename="Fil.SGF")
+    assert codes(plugin.check_claim(claim(), both)) == {("layout.does_not_fit", "customer_filename")}
+    with pytest.raises(EncodeError, match="invoice 5067"):
+        export(claim(), terms=both)
+
+
 def test_client_number_wider_than_four_cannot_be_written():
     terms = replace(AGREEMENT, client_number="12345")
     with pytest.raises(EncodeError):
@@ -344,7 +351,7 @@ def test_every_card_is_held_or_written_whole(number, name, address, city):
     card = COMPANY._replace(customer_number=number, name=name, address1=address, city=city)
     if plugin.check_customer(card, AGREEMENT):
         return
-    line = line_of(customer_record(card, AGREEMENT), "iso-8859-1").decode("iso-8859-1")[:-2]
+    line = in_charset(customer_line(card, AGREEMENT), "iso-8859-1").decode("iso-8859-1").removesuffix(END)
     read = decode(DebtorCard, line)
     assert encode(read) == line
     assert (int(read.debtor_number), read.name, read.postal_address, read.post_place) == (

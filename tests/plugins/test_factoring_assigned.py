@@ -64,6 +64,22 @@ def test_the_published_documents_come_out_when_their_marks_are_taken_off_and_set
 # --- what is set -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("width", [76, 10**6])
+def test_an_embedded_file_is_no_hindrance_however_the_reader_cuts_its_text(width):
+    digits = "0123456789ABCDEF" * 20_000
+    lines = "\n".join(digits[place : place + width] for place in range(0, len(digits), width))
+    embedded = (
+        "<cac:AdditionalDocumentReference><cbc:ID>1</cbc:ID><cac:Attachment><cbc:EmbeddedDocumentBinaryObject"
+        f' mimeCode="application/pdf" filename="a.pdf">{lines}</cbc:EmbeddedDocumentBinaryObject></cac:Attachment>'
+        "</cac:AdditionalDocumentReference>"
+    )
+    supplier = b"<cac:AccountingSupplierParty>"
+    content = invoice(NOTE).replace(supplier, embedded.encode() + supplier)
+    made = mark(content, FACTOR)
+    assert made.content == mark(invoice(NOTE), FACTOR).content.replace(supplier, embedded.encode() + supplier)
+    assert is_marked(made.content, FACTOR)
+
+
 def test_an_invoice_gets_clause_payee_account_and_reference_and_nothing_else_changes():
     content = invoice(NOTE)
     made = mark(content, FACTOR)
@@ -159,6 +175,8 @@ def test_a_payee_that_is_the_factor_stays_and_any_other_is_refused():
         (invoice(), {"name": "FJORD AS"}, "the seller itself"),
         (invoice(), {"party_id": "999999964"}, "the seller itself"),
         (invoice(), {"clause": " "}, "has no clause"),
+        (invoice(), {"clause": "Solgt\x0b"}, "a sign that no document can hold"),
+        (invoice(), {"reference": "\ud800"}, "a sign that no document can hold"),
         (invoice().replace(BUYER.encode(), b""), {}, "no AccountingCustomerParty"),
         (invoice(means="", total=""), {}, "no totals"),
     ],

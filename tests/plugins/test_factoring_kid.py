@@ -7,30 +7,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import EncodeError
-from plugins.factoring.kid import HELD, SCHEMES, follows, make_kid
+from plugins.factoring.kid import READINGS, SCHEMES, follows, make_kid, readings_of
 
-NAMES = {
-    "standard-15": "standard",
-    "sgfinans-16": "sgfinans_nordea",
-    "kfinans-20": "kfinans",
-    "dnb-20": "dnb_mod11",
-    "factonor-16": "factonor",
+PUBLISHED = {
+    "standard-15": "000506701000172",
+    "sgfinans-16": "9123400005067009",
+    "kfinans-20": "01000171234000506714",
+    "dnb-20": "51234000506701000176",
+    "factonor-16": "1231000170050677",
+    "long-21": "100017798802700050675",
 }
+"""As the page of the accounting system prints them, typed from there: all six layouts."""
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-def test_published_examples(scheme, shared):
+def of(scheme, invoice="5067"):
+    return {"client": "123" if scheme == "factonor-16" else "1234", "customer": "100017", "invoice": invoice}
+
+
+@pytest.mark.parametrize("scheme", PUBLISHED)
+def test_published_examples(scheme):
+    made = readings_of(scheme, **of(scheme)) if scheme in READINGS else {make_kid(scheme, **of(scheme))}
+    assert made == {PUBLISHED[scheme]}
+
+
+def test_they_are_those_of_the_fact_sheet(shared):
     examples = json.loads((shared / "formats/agencies/examples/kid_examples_all.json").read_text())
-    client = "123" if scheme == "factonor-16" else "1234"
-    assert make_kid(scheme, client=client, customer="100017", invoice="5067") == examples[NAMES[scheme]]
+    assert sorted(examples.values()) == sorted(PUBLISHED.values())
+    assert {*SCHEMES, *READINGS} == {*PUBLISHED}
 
 
-def test_long_scheme_is_held_with_its_reason():
+def test_long_scheme_is_held_because_its_readings_part_above_9999():
+    assert len(readings_of("long-21", **of("long-21", "9999"))) == 1
+    with pytest.raises(EncodeError, match="at most 4 digits"):
+        readings_of("long-21", **of("long-21", "10000"))
     with pytest.raises(EncodeError, match="until the factor confirms"):
-        make_kid("long-21", client="1234", customer="100017", invoice="5067")
-    assert "long-21" in HELD
+        make_kid("long-21", **of("long-21"))
+    assert not follows("long-21", PUBLISHED["long-21"], **of("long-21")), "a claim that bears it is held"
     with pytest.raises(EncodeError, match="unknown"):
-        make_kid("sgfinans", client="1234", customer="100017", invoice="5067")
+        make_kid("sgfinans", **of("sgfinans"))
+    with pytest.raises(EncodeError, match="not held"):
+        readings_of("dnb-20", **of("dnb-20"))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,17 @@ from datetime import date, datetime, timedelta, timezone
 
 import pytest
 
-from gateway.domain.exchange import TO_FACTORING, CustomerKind, FactoringAssignment, LinkKind, Seal, Severity, Totals
+from gateway.demo.ledger import creditors_of
+from gateway.domain.exchange import (
+    TO_FACTORING,
+    CustomerKind,
+    Envelope,
+    FactoringAssignment,
+    LinkKind,
+    Seal,
+    Severity,
+    Totals,
+)
 from gateway.errors import DataError, DecodeError, EncodeError
 from gateway.formats.ktl import KtlReader
 from gateway.profiles.shipped import shipped
@@ -146,8 +156,32 @@ def test_an_agreement_that_does_not_fit_its_layout_holds_everything(agreement, c
         exported(wrong, plain)
 
 
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"currency": "SEK"}, "currency"),
+        ({"market": "NO"}, "market"),
+        ({"client_number": "1234567"}, "client_number"),
+        ({"creditor_name": "Y" * 31}, "creditor_name"),
+        ({"creditor_name": "Łódź"}, "creditor_name"),
+    ],
+)
+def test_terms_that_no_dialect_of_fall_has_room_for_hold_everything(change, place):
+    for dialect in DIALECTS:
+        wrong = replace(fall(dialect, reference_scheme="finnish"), **change)
+        assert codes(plugin.check_claim(finnish(), wrong)) == {("layout.does_not_fit", place)}
+        with pytest.raises(EncodeError):
+            exported(wrong, finnish())
+
+
 def test_a_setting_the_layout_needs_and_a_layout_nobody_has():
     assert codes(plugin.check_claim(finnish(), fall(business_id=""))) == {("factoring.setting_missing", "business_id")}
+    silent = fall(late_interest="")
+    assert codes(plugin.check_claim(finnish(), silent)) == {("factoring.setting_missing", "late_interest")}, (
+        "it is not 0 %"
+    )
+    _, files = exported(fall(late_interest="0000"), finnish())
+    assert files["SOLOMYSA.DAT"].split(b"\r\n")[1][200:209] == b"FIEUR0000"
     assert ("factoring.setting_missing", "kid_scheme") in codes(
         plugin.check_claim(claim(), terms("sgfinans-9409", "1234"))
     )
@@ -244,6 +278,30 @@ def test_factonor_wants_its_own_kid_and_svea_is_held_for_its_rows():
     assert ("factoring.rows_missing", "rows") in codes(plugin.check_claim(finnish(), svea))
     with pytest.raises(EncodeError, match="rows of the invoice"):
         exported(svea, finnish())
+    with pytest.raises(
+        DataError, match="only reads svea-fi and writes nothing in it; there is sgfinans-9409, fall-nordea"
+    ):
+        creditors_of(plugin.agency_profile(), "svea-fi")
+
+
+@pytest.mark.rule("R-FA-13")
+def test_only_documents_have_a_place_for_notice_and_account():
+    """In every other layout being in the file is the assignment: marking proves whose file it is and changes no byte."""
+    golden = {"sgfinans-9409": ("4321", "factoring/Faktura.SGF"), "factonor": ("123", "factoring/FAKTURA.DAT"),
+              "svea-fi": ("7654321", "profiles/svea-fi.txt")}  # fmt: skip
+    golden |= {f"fall-{dialect}": ("1234", f"profiles/fall-{dialect}.txt") for dialect in DIALECTS}
+    for layout, (client, name) in golden.items():
+        content, sink = (CORPUS.parent / name).read_bytes(), MemorySink()
+        agreement = terms(layout, client, kid_scheme="sgfinans-16", business_id="2345678-0")
+        sealed = Envelope("invoices", 1, "sealed.txt", "text/plain", "NOK", Totals(1))
+        done = plugin.mark_factoring_envelope(sealed, MARK, agreement, io.BytesIO(content), sink)
+        assert (done.factoring_agreement, sink.files["sealed.txt"]) == ("F-1", content)
+        assert MARK.notice.encode() not in content
+        assert MARK.pay_to_account.encode() not in content
+        other = replace(agreement, client_number="9")
+        with pytest.raises(DecodeError, match="is not the agreement's"):
+            plugin.mark_factoring_envelope(sealed, MARK, other, io.BytesIO(content), MemorySink())
+    assert {one.name for one in plugin.agency_profile().layouts} - {*golden} == {"peppol-factored"}
 
 
 # --- what is read again ----------------------------------------------------------------------------------------------

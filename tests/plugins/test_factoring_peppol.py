@@ -115,13 +115,42 @@ def test_the_factors_kid_is_asked_for_where_the_agreement_has_a_scheme():
     }
 
 
-def test_a_document_that_names_another_payee_is_refused_when_it_is_marked():
-    other = invoice_document("5067", 1250_00).replace(
-        b"<cac:PaymentMeans>",
-        b"<cac:PayeeParty><cac:PartyName><cbc:Name>Other</cbc:Name></cac:PartyName></cac:PayeeParty><cac:PaymentMeans>",
-    )
-    with pytest.raises(EncodeError, match="another payee"):
-        sealed(documented()._replace(document=other))
+def paid_to(name, number=""):
+    """The invoice as an accounting system issues it that knows of a payee."""
+    ident = f"<cac:PartyIdentification><cbc:ID>{number}</cbc:ID></cac:PartyIdentification>" if number else ""
+    payee = f"<cac:PayeeParty>{ident}<cac:PartyName><cbc:Name>{name}</cbc:Name></cac:PartyName></cac:PayeeParty>"
+    return invoice_document("5067", 1250_00).replace(b"<cac:PaymentMeans>", f"{payee}<cac:PaymentMeans>".encode())
+
+
+@pytest.mark.parametrize(("name", "number"), [("Other", "999999980"), ("Example Factoring AS", "")])
+def test_a_document_whose_payee_is_not_surely_the_factor_is_held_before_it_can_stop_the_evening(name, number):
+    held = documented()._replace(document=paid_to(name, number))
+    assert codes(plugin.check_claim(held, TERMS)) == {("factoring.document_unmarkable", "document")}
+
+
+def test_a_document_that_names_the_factor_already_is_marked_as_it_is():
+    named = documented()._replace(document=paid_to("Example Factoring AS", "999999999"))
+    assert plugin.check_claim(named, TERMS) == ()
+    assert members(sealed(named)[2])["invoice-c-5067.xml"].count(b"<cac:PayeeParty>") == 1
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "code", "place"),
+    [
+        ("factor_party_id", "999999998", "layout.does_not_fit", "factor_party_id"),
+        ("factor_party_id", "999999964", "factoring.document_unmarkable", "document"),  # the seller itself
+        ("factor_scheme", "0007", "layout.does_not_fit", "factor_party_id"),
+    ],
+)
+def test_wrong_settings_hold_every_document(setting, value, code, place):
+    wrong = replace(TERMS, settings={**TERMS.settings, setting: value})
+    assert codes(plugin.check_claim(documented(), wrong)) == {(code, place)}
+
+
+@pytest.mark.parametrize("change", [{"currency": "USD"}, {"market": "DE"}])
+def test_another_currency_or_market_holds_everything(change):
+    found = codes(plugin.check_claim(documented(), replace(TERMS, **change)))
+    assert ("layout.does_not_fit", next(iter(change))) in found
 
 
 @pytest.mark.parametrize(
@@ -165,8 +194,21 @@ class Mailbox:
         return filename
 
 
+class FrontToBack(io.RawIOBase):
+    """What the host hands over: a stream out of the database, which cannot be read again."""
+
+    def __init__(self, content):
+        self.inner = io.BytesIO(content)
+
+    def readable(self):
+        return True
+
+    def readinto(self, into):
+        return self.inner.readinto(into)
+
+
 def deliver(done, content, mailbox):
-    return plugin.deliver(done, mailbox, io.BytesIO(content), len(content), TERMS)
+    return plugin.deliver(done, mailbox, FrontToBack(content), len(content), TERMS)
 
 
 def test_one_file_per_document_is_put_and_never_twice():
@@ -179,6 +221,14 @@ def test_one_file_per_document_is_put_and_never_twice():
     deliver(done, content, mailbox)
     with pytest.raises(DeliveryError, match="has not been fetched"):
         deliver(done, content, Mailbox(**{"invoice-c-5067.xml": b"old"}))
+
+
+def test_an_envelope_that_was_never_marked_does_not_leave():
+    done, plain, _ = sealed(documented())
+    mailbox = Mailbox()
+    with pytest.raises(EncodeError, match="never marked"):
+        deliver(replace(done, factoring_agreement=""), plain, mailbox)
+    assert mailbox.lying == {}
 
 
 def test_a_line_that_breaks_between_two_documents_leaves_the_envelope_in_doubt():

@@ -4,10 +4,14 @@ Whatever the creditor's accounting system issued right is right once it is marke
 rule, not even one that only warns. Changed copies show that the judge judges.
 """
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from gateway.demo.documents import issued
+from gateway.demo.ledger import creditors_of, first_day, second_day, told_by
+from plugins.factoring import plugin
 from plugins.factoring.assigned import Factor, mark
 from tests.plugins.published_rules import faults, schema_folder
 from tests.plugins.ubl_documents import MEANS, credit_note_document, invoice_document
@@ -32,6 +36,29 @@ def test_a_marked_document_breaks_no_published_rule(shape, is_coded):
     document = ISSUED[shape]
     assert faults(document) == (["BR-61"] if shape == "no account" else []), "as it was issued"
     assert faults(mark(document, replace(FACTOR, is_coded=is_coded)).content) == []
+
+
+@pytest.mark.parametrize("layout", ["peppol-factored", "fall-op"])
+def test_what_the_demos_accounting_system_issues_breaks_no_published_rule(layout):
+    """A Norwegian and a Finnish creditor; what is no document keeps speaking of the entries that the documents become."""
+    [creditor] = creditors_of(plugin.agency_profile(), layout)
+    records = told_by(creditor, first_day)
+    told = issued(creditor, (), records)
+    kinds = Counter(record["type"] for record in records)
+    assert len(told.documents) == kinds["invoice"] + kinds["credit_note"]
+    broken = [faults(content) for content in told.documents.values()]
+    assert {*map(tuple, broken)} == {(), ("PEPPOL-EN16931-CL008",)}, "who has no number has no address in the network"
+    cards = {
+        record["external_id"]
+        for record in records
+        if record["type"] == "customer" and "organisation_number" not in record
+    }
+    assert sum(map(bool, broken)) == sum(record.get("customer") in cards for record in records)
+    (noted, *_) = [record for record in told.records if record["type"] == "link"]
+    assert all(entry.startswith(("Invoice:", "CreditNote:")) for entry in noted["entries"])
+    later = issued(creditor, records, told_by(creditor, second_day))
+    assert [name[:2] for name in later.documents] == ["K-"]
+    assert later.records[0]["entries"][0].startswith("Invoice:"), "of the day before"
 
 
 @pytest.mark.parametrize("kind", ["invoice", "creditnote"])

@@ -22,6 +22,7 @@ from gateway.domain.exchange import Finding, InboundKind, Severity
 from gateway.errors import DataError, PluginError
 from gateway.hookspecs import API_VERSION, AgencyHooks, hookimpl
 from gateway.jobs import Desk
+from gateway.scaffold import KINDS
 from gateway.services import posting, schedule
 from gateway.testing.agency_kit import NOW, sample_agreement
 from gateway.testing.conformance import FOREIGN, AgencyConformance
@@ -63,15 +64,25 @@ def installed(project, tmp_path_factory):
         del sys.modules[name]
 
 
-def test_it_passes_its_own_tests_in_a_process_of_its_own(project):
+def test_every_kind_passes_its_own_tests_and_the_linters_as_it_is_written(tmp_path):
+    """In a process of its own, as whoever has just made one runs them; the test modules of all kinds together."""
     root = Path(__file__).parents[2]
+    for kind in KINDS:
+        words = ["new", f"acme_{kind}", "--kind", kind, "--folder", str(tmp_path)]
+        assert CliRunner().invoke(command, words, standalone_mode=False).exception is None
+    sources = [str(path) for path in tmp_path.glob("*/src")]
+    assert len(sources) == len(KINDS)
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"],
-        check=False, cwd=project, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(root), "PYTEST_ADDOPTS": ""},
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", *map(str, tmp_path.glob("*/tests"))],
+        check=False, cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sources]), "PYTEST_ADDOPTS": ""},
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout
     assert "skipped" in ran.stdout, "it promises no mark for factoring, and says so"
+    for words in (["check"], ["format", "--check"]):
+        judged = [sys.executable, "-m", "ruff", *words, "--no-cache", "--quiet", str(tmp_path)]
+        ran = subprocess.run(judged, check=False, capture_output=True, text=True)
+        assert (ran.returncode, ran.stdout) == (0, "")
 
 
 @pytest.mark.rule("P18")

@@ -1,4 +1,4 @@
-"""The shortcuts of written columns accept nothing that the long way refuses, and write the same signs."""
+"""The shortcuts of columns and of fields between separators accept nothing that the long way refuses, and say the same."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from functools import cache
 from gateway.domain.exchange import CustomerKind
 from gateway.errors import EncodeError
 from gateway.formats.record import made, rows
-from gateway.profiles import load
+from gateway.formats.record_line import parted
+from gateway.profiles import load, loads
+from gateway.profiles.columns import between
 from gateway.profiles.declaration import FIXED, OUT
-from gateway.profiles.lines import FixedLines, column_of
+from gateway.profiles.kinds import MISFIT, decoder, encoder
+from gateway.profiles.lines import DelimitedLines, FixedLines, column_of
 from gateway.profiles.shipped import shipped
 
 
@@ -111,3 +114,73 @@ def slowly(codec, layout, part, values):
         return codec.line(part, [values[place] for place in range(len(values))]) + layout.newline
     except EncodeError:
         return None
+
+
+QUOTED = """\
+[profile]
+name = "quoted"
+title = "Quoted"
+source = "Invented for a test"
+[file.claims]
+direction = "out"
+kind = "delimited"
+separator = ";"
+quote = '"'
+filename = "claims.csv"
+[file.claims.record.claim]
+each = "claim"
+fields = [
+  { name = "code", const = "10" },
+  { name = "number", type = "digits", longest = 9, empty = "000", optional = true },
+  { name = "day", type = "date", form = "YYYY-MM-DD" },
+  { name = "balance", type = "amount", form = "0,00", longest = 12 },
+  { name = "name", longest = 30, optional = true, upper = true },
+  { name = "short", type = "text", longest = 12, without = "- " },
+]
+"""
+
+
+def between_separators():
+    """Return codec, layout and record of the shipped file with separators, and of one that has quotes and constants."""
+    layouts = [loads(QUOTED.encode()).files["claims"], load(shipped()["factonor"]).files["customers"]]
+    return [(DelimitedLines(layout), layout, part) for layout in layouts for part in layout.parts.values()]
+
+
+def test_a_line_with_separators_is_the_one_written_field_by_field_or_is_left_to_it():
+    chance, quick, left = random.Random(7), 0, 0
+    for codec, layout, part in between_separators():
+        tried = [
+            [value for value in values_for(one.rule) if isinstance(value, str | int | date)] for one in part.values
+        ]
+        tried = [values + [";", 'a"b', "plain"] * 2 for values in tried]
+        fitting = [
+            [value for value in values if fits(one, value)] for one, values in zip(part.values, tried, strict=True)
+        ]
+        for number in range(400):
+            values = [chance.choice(some) for some in fitting]
+            if number % 2:
+                place = chance.randrange(len(values))
+                values[place] = chance.choice(tried[place])
+            fixed = {0: values[0]} if fits(part.values[0], values[0]) and number % 5 == 0 else {}
+            places = [place for place in reversed(range(len(values))) if place not in fixed]
+            line = codec.liner(part, places, fixed)(*[values[place] for place in places])
+            assert line is None or line == slowly(codec, layout, part, dict(enumerate(values))), values
+            quick, left = quick + (line is not None), left + (line is None)
+    assert min(quick, left) > 50
+
+
+def fits(one, value):
+    """Return whether the field alone can be written with *value*."""
+    return isinstance(encoder(one.rule)(value), str)
+
+
+def test_the_fields_of_a_line_are_read_as_each_alone():
+    right = wrong = 0
+    for _, _, part in between_separators():
+        for one in part.values:
+            back, alone_read = parted([between(one.rule)]), decoder(one.rule)
+            for text in filter(lambda value: isinstance(value, str), values_for(one.rule)):
+                expected = alone_read(text)
+                assert back(text) == (expected,), f"{one.name}: {text!r}"
+                right, wrong = right + (expected is not MISFIT), wrong + (expected is MISFIT)
+    assert min(right, wrong) > 50

@@ -230,7 +230,7 @@ def test_without_a_factoring_company_a_person_says_whose_the_money_is(sold):
 @pytest.mark.rule("R-PM-02", "R-PM-08", "R-FA-01")
 def test_a_finnish_factor_gets_its_file_and_what_it_was_paid_comes_back_as_factoring_rows(house, clock, tmp_path):
     """The whole way of FALL: sealed and marked, read by the far side, paid, and told by the bank's own file."""
-    terms = {"business_id": "9999999-0", "reference_scheme": "laskuraha"}
+    terms = {"business_id": "9999999-0", "reference_scheme": "laskuraha", "late_interest": "1150"}
     options = {"profile": "fall-nordea", "client_number": "1234", "settings": terms, "display_name": "Nordea Rahoitus"}
     world = World(house, clock, tmp_path, "factoring", country="FI", currency="EUR", options=options).start()
     world.use_factoring(account_number="FI2112345600000785")

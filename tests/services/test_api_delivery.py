@@ -17,7 +17,7 @@ from gateway.agencies import Agencies
 from gateway.cli import envelopes
 from gateway.db.tables import AgencyCall, Claim, Envelope, InboundFile, Task
 from gateway.domain.calls import Request
-from gateway.errors import DataError, DeliveryError, PluginError
+from gateway.errors import DataError, DeliveryError, PluginError, Refused
 from gateway.jobs import Desk
 from gateway.services import agreements, called, delivery, inbound, mailbox, schedule
 from gateway.web.webhooks import webhook_blueprint
@@ -173,6 +173,24 @@ def test_a_call_that_a_person_says_did_not_arrive_is_made(world, far, plugin):
     work(world, seconds=5)
     assert sorted(far.cases) == ["1001", "1002", "1003"]
     assert (state(world), far.posts) == ("accepted", 4)
+
+
+@pytest.mark.rule("P4")
+def test_of_two_calls_without_an_answer_a_person_may_say_that_one_arrived_and_the_other_did_not(world, far, plugin):
+    plugin.is_blind, far.moods = True, ["silent", "lost"]
+    evening(world)
+    hours(world, 1)
+    (envelope,) = world.rows(Envelope)
+    begun = world.rows(AgencyCall, AgencyCall.state == "begun")
+    number_of = {row.key: json.loads(row.request)["number"] for row in begun}
+    there = {key: number in far.cases for key, number in number_of.items()}
+    assert sorted(there.values()) == [False, True]
+    for key, arrived in there.items():
+        delivery.confirm_delivery(world.house, envelope.id, ACTOR, arrived, key)
+    with pytest.raises(Refused, match=r"delivery\.not_in_doubt"):
+        delivery.confirm_delivery(world.house, envelope.id, ACTOR, True, begun[0].key)
+    work(world, seconds=5)
+    assert (state(world), sorted(far.cases), far.posts) == ("accepted", ["1001", "1002", "1003"], 4)
 
 
 def test_a_refused_claim_is_held_alone_with_what_the_agency_said(world, far):

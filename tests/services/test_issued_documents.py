@@ -1,5 +1,6 @@
 """From a UBL file to the factor: the document is kept as it came, handed over with its claim, and leaves marked."""
 
+import hashlib
 import io
 import zipfile
 
@@ -53,6 +54,10 @@ def test_a_document_is_kept_handed_over_and_leaves_with_notice_account_and_payee
     (envelope,) = evening.envelopes
     assert (envelope.claims, envelope.items, envelope.debit_minor, envelope.credit_minor) == (1, 1, 1250_00, 250_00)
     assert envelope.factoring_agreement == "99001"
+    (noted_down,) = assigned.audit("envelope.assigned")
+    after = hashlib.sha256(next(iter(evening.files.values()))).hexdigest()
+    assert (noted_down.object_id, noted_down.facts["agreement"]) == (str(envelope.id), "99001")
+    assert noted_down.facts["sha256_after"] == envelope.sha256 == after != noted_down.facts["sha256_before"]
     for document in marked_in(evening).values():
         told = read_ubl(io.BytesIO(document))
         assert (told.payee.name, told.notes) == ("Example Factoring AS", ("Fordringen er overdratt til Lowell.",))

@@ -197,6 +197,29 @@ def test_a_refund_is_a_reversal_of_its_payment(sqlite_creditor):
     assert world.claim("1003").agency_state == "active"
 
 
+@pytest.mark.rule("R-OP-08", "R-PM-03")
+def test_money_that_comes_before_the_receipt_finds_its_claim_by_the_debt_that_ophelos_told(sqlite_creditor):
+    creditor = sqlite_creditor
+    world, lost = creditor.world, []
+
+    class Silent(creditor.far.trouble.__class__):
+        """The last debt is made ready, and nobody hears of it."""
+
+        def strikes(self, way):
+            ready = sum(kind == "action" for kind, _ in creditor.far.creations())
+            is_now = way == "timeout_after_commit" and ready == 3 and not lost
+            lost.extend([way] if is_now else [])
+            return is_now
+
+    creditor.far.trouble.__class__ = Silent
+    creditor.evening()
+    assert (world.rows(Envelope)[0].receipt_at, len(creditor.debts()), len(lost)) == (None, 3, 1)
+    creditor.pay("1003", 300)
+    creditor.look()
+    assert [(row.match_rule, row.entry_id) for row in world.payments()] == [("case_number", world.entry_id("1003"))]
+    assert world.rows(Envelope)[0].receipt_at is None
+
+
 # --- trouble ---------------------------------------------------------------------------------------------------------
 
 TROUBLE = (

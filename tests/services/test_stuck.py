@@ -56,6 +56,29 @@ def test_a_file_that_waited_for_another_goes_as_soon_as_that_one_has_arrived(fjo
     assert fjord.row(Envelope, second).state == "delivered"
 
 
+@pytest.mark.rule("P5")
+def test_a_file_that_waited_for_days_is_tried_as_often_as_any_other(fjord, monkeypatch):
+    first, second = two_evenings(fjord)
+    with fjord.house.database.write() as connection:
+        connection.execute(update(Envelope).where(Envelope.id == first).values(state="in_doubt"))
+        connection.execute(update(Task).where(Task.ref_id == first, Task.topic == "deliver").values(state="in_doubt"))
+    for _ in range(12):
+        work(fjord)
+        fjord.clock.advance(hours=25)
+    with monkeypatch.context() as broken:
+        broken.setattr(delivery, "open_transport", _no_line)
+        delivery.confirm_delivery(fjord.house, first, ACTOR, arrived=True)
+        work(fjord)
+    assert (task(fjord, "deliver", second).state, task(fjord, "deliver", second).attempts) == ("pending", 1)
+    fjord.clock.advance(hours=1)
+    work(fjord)
+    assert fjord.row(Envelope, second).state == "delivered"
+
+
+def _no_line(*_):
+    raise DeliveryError("no connection")
+
+
 def test_a_second_doubt_about_one_file_is_read_back_like_the_first(fjord):
     fjord.customer()
     fjord.invoice("1", 100)
