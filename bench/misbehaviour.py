@@ -68,14 +68,21 @@ def main() -> int:
         sys.exit("there is no such counterpart; there is " + ", ".join(terms.name for terms in COUNTERPARTS))
     orders = list(_each(chosen, asked.seed) if asked.each else _shared(chosen, asked.evenings, asked.seed))
     began, rows = time.monotonic(), {place: _Row() for place in chosen}
+    out = sys.stderr if asked.json else sys.stdout
     with ProcessPoolExecutor(asked.jobs, multiprocessing.get_context("spawn"), initializer=_quiet) as pool:
-        for order, (outcome, seconds) in zip(orders, pool.map(_lived, orders), strict=True):
-            _note(rows[order.place], order, outcome, seconds, sys.stderr if asked.json else sys.stdout)
+        try:
+            for order, (outcome, seconds) in zip(orders, pool.map(_lived, orders), strict=True):
+                _note(rows[order.place], order, outcome, seconds, out)
+        except KeyboardInterrupt:  # the lives that were lived are told all the same
+            pool.shutdown(wait=False, cancel_futures=True)
+    lives = sum(row.lives for row in rows.values())
     for place, row in rows.items():
         row.faults += _missing(COUNTERPARTS[place], row)
     told = {COUNTERPARTS[place].name: row for place, row in rows.items()}
     (_as_json if asked.json else _as_table)(told, time.monotonic() - began)
-    return int(any(row.faults for row in rows.values()))
+    if lives < len(orders):
+        print(f"broken off after {lives} of {len(orders)} lives", file=sys.stderr)
+    return int(lives < len(orders) or any(row.faults for row in rows.values()))
 
 
 def _asked() -> argparse.Namespace:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 import ssl
 import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import chain
 from typing import Any, BinaryIO, NoReturn, Protocol
 from urllib.parse import urlsplit
 
@@ -20,14 +23,14 @@ from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnection
 from gateway.domain.calls import Answer, Found, Request
 from gateway.domain.transport import Waiting
 from gateway.errors import DataError, DeliveryError, DeliveryInDoubt
+from gateway.whole_answers import TimedAdapter, body_of
 
 CONNECT_SECONDS, ANSWER_SECONDS = 10.0, 30.0
-ANSWER_BYTES_MAX = 8 << 20
-"""A larger answer is none we asked for."""
 RENEW_SECONDS = 60
 """A token is renewed this long before its end."""
 TOKEN_SECONDS = 3600
 """Life of a token whose server names none."""
+TOKEN_SECONDS_MAX = 24 * 3600
 KEY_CHARACTERS_MAX = 120
 WAIT_SECONDS_MAX, WAITS_MAX = 20.0, 3
 """A wait the agency asks for is kept on the spot when it is short; after a longer one the file goes on where it stopped."""
@@ -35,7 +38,11 @@ _RETRY_SECONDS_MAX = 24 * 3600
 _METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 _KEPT_HEADERS = ("content-type", "link", "location", "retry-after", "x-total-count")
 _NOTHING_DONE = frozenset({429, 503})
-_PERHAPS_DONE = 500
+_PERHAPS_DONE = frozenset({408, 425})
+"""Beside all from 500: what stands between us and the agency gave up, or wants to be asked again."""
+_CONFLICT = 409
+"""It has something already that the call does not go with: what it has decides."""
+_HEADER_NAME, _HEADER_VALUE = re.compile(r"[!#-'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"([\x21-\x7e][\x20-\x7e]*)?")
 
 
 class Journal(Protocol):
@@ -46,19 +53,23 @@ class Journal(Protocol):
 
         Raises:
             CallOpen: it was begun before and never answered.
+            DeliveryError: this delivery has lasted long enough, the call is made in the next.
         """
 
     def known(self, key: str) -> Answer | None:
         """Return the noted answer of a call."""
 
+    def renewed(self, key: str, request: Request) -> None:
+        """Note that a call was under way until now: what is looked for at the agency is given time from here on."""
+
     def answered(self, key: str, request: Request, answer: Answer) -> None:
-        """Note the answer of a call."""
+        """Note the answer of a call, also where its beginning was forgotten meanwhile."""
 
     def undone(self, key: str) -> None:
         """Forget a call that nothing became of."""
 
     def open_for(self, key: str) -> timedelta:
-        """Return how long ago a call was begun that has no answer."""
+        """Return how long ago a call that has no answer was begun, or last under way."""
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
@@ -103,6 +114,7 @@ class HttpsCalls:
         self._journal, self._session = journal, requests.Session()
         self._session.trust_env = False  # a proxy or password of this machine's user is nobody's business
         self._root = _root_file(settings.get("ca"))
+        self._session.mount("https://", TimedAdapter())
         self._session.verify = self._root.name if self._root else True
         weakref.finalize(self, _close, self._session, self._root)
         self._token = _token_of(settings.get("auth"), secrets, self._session)
@@ -110,12 +122,12 @@ class HttpsCalls:
     def ask(self, request: Request) -> Answer:
         """Make a call that changes nothing (`Calls.ask`)."""
         if request.method != "GET":
-            raise DataError(f"{request.method} {request.path} changes something and is made once")
+            raise DataError(f"{request.name} changes something and is made once")
         try:
             answer = self._made(request)
         except DeliveryInDoubt as error:
             raise DeliveryError(str(error)) from error  # nothing to be in doubt about
-        if answer.status >= _PERHAPS_DONE:
+        if _may_be_done(answer):
             raise DeliveryError(_told(request, answer))
         return answer
 
@@ -133,18 +145,23 @@ class HttpsCalls:
             known = self._journal.begin(key, request)
         except CallOpen:
             known = self._found(key, request, found)
-        return known if known is not None else self._first(key, request)
+        return known if known is not None else self._first(key, request, found)
 
-    def _first(self, key: str, request: Request) -> Answer:
+    def _first(self, key: str, request: Request, found: Found | None) -> Answer:
         journal = self._journal
         assert journal is not None
         try:
-            answer = self._made(request)
+            answer = self._made(request, lambda: journal.renewed(key, request))
+            if _may_be_done(answer):
+                raise DeliveryInDoubt(_told(request, answer))
         except (DeliveryError, DataError):
             journal.undone(key)
             raise
-        if answer.status >= _PERHAPS_DONE:
-            raise DeliveryInDoubt(_told(request, answer))
+        except DeliveryInDoubt:
+            journal.renewed(key, request)
+            raise
+        if answer.status == _CONFLICT and found is not None:
+            answer = found() or answer
         journal.answered(key, request, answer)
         return answer
 
@@ -152,12 +169,10 @@ class HttpsCalls:
         """Return what the agency has of a call that was begun, None where it has nothing and the call may be made."""
         assert self._journal is not None
         if found is None:
-            raise DeliveryInDoubt(
-                f"{request.method} {request.path}: begun and not answered; the agency cannot be asked"
-            )
+            raise DeliveryInDoubt(f"{request.name}: begun and not answered; the agency cannot be asked")
         rest = SETTLE_SECONDS - self._journal.open_for(key).total_seconds()
         if rest > 0:
-            raise DeliveryError(f"{request.method} {request.path}: not answered, looked for later", retry_after=rest)
+            raise DeliveryError(f"{request.name}: not answered, looked for later", retry_after=rest)
         answer = found()
         if answer is not None:
             self._journal.answered(key, request, answer)
@@ -166,43 +181,49 @@ class HttpsCalls:
             self._journal.begin(key, request)
         return answer
 
-    def _made(self, request: Request) -> Answer:
+    def _made(self, request: Request, under_way: Callable[[], None] = lambda: None) -> Answer:
         """Return the answer to one request; a token that is refused is replaced once, a short wait asked for is kept.
+
+        Args:
+            request: what is sent.
+            under_way: called before each send but a first one that nothing delays.
 
         Raises:
             DeliveryError: nothing was done.
-            DeliveryInDoubt: no answer, or not all of it.
+            DeliveryInDoubt: no answer, or not all of it, or one that says too little.
         """
-        answer = self._sent(request)
+        answer = self._sent(request, under_way if self._token.is_wanting() else None)
         if answer.status == 401 and self._token.may_be_renewed():
-            answer = self._sent(request)
+            answer = self._sent(request, under_way)
         for _ in range(WAITS_MAX):
             wait = _retry_after(answer)
             if answer.status not in _NOTHING_DONE or not 0 < wait <= WAIT_SECONDS_MAX:
                 break
             time.sleep(wait)
-            answer = self._sent(request)
+            answer = self._sent(request, under_way)
         if answer.status in _NOTHING_DONE or answer.status == 401:
             raise DeliveryError(_told(request, answer), retry_after=_retry_after(answer))
-        if 300 <= answer.status < 400:
-            raise DeliveryError(f"{request.method} {request.path}: redirected, which is not followed")
+        if 300 <= answer.status < 400:  # many answer so what they have done: see there
+            raise DeliveryInDoubt(f"{_told(request, answer)}, redirected, which is not followed")
         return answer
 
-    def _sent(self, request: Request) -> Answer:
-        if request.method not in _METHODS or not request.path.startswith("/") or ".." in request.path:
-            raise DataError(f"{request.method} {request.path} is no call of an API")
+    def _sent(self, request: Request, under_way: Callable[[], None] | None) -> Answer:
         headers = {"Content-Type": request.media_type, "Accept": "application/json", **dict(request.headers)}
+        _refuse_unsendable(request, headers)
         if not request.body:
             del headers["Content-Type"]
+        if under_way:
+            self._token.fetch()
+            under_way()
         try:
             with self._session.request(
                 request.method, self._base + request.path, params=request.query, data=request.body or None,
                 headers=headers, auth=self._token, timeout=(CONNECT_SECONDS, ANSWER_SECONDS), allow_redirects=False,
                 stream=True,
             ) as response:  # fmt: skip
-                return Answer(response.status_code, _body(response), _headers(response))
+                return Answer(response.status_code, body_of(response), _headers(response))
         except requests.RequestException as error:
-            what = f"{request.method} {urlsplit(self._base).netloc}{request.path}: {_reason(error)}"
+            what = f"{request.name} at {urlsplit(self._base).netloc}: {_reason(error)}"
             raise (DeliveryError(what) if _is_unsent(error) else DeliveryInDoubt(what)) from error
 
 
@@ -247,6 +268,13 @@ class _Fixed(AuthBase):
         prepared.headers["Authorization"] = self._header
         return prepared
 
+    def is_wanting(self) -> bool:
+        """No."""
+        return False
+
+    def fetch(self) -> None:
+        """Nothing to fetch."""
+
     def may_be_renewed(self) -> bool:
         """No."""
         return False
@@ -279,13 +307,21 @@ class _ClientCredentials(AuthBase):
         self._kept = _tokens.setdefault((self._url, *self._form.values()), _Kept())
 
     def __call__(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        self.fetch()
+        prepared.headers["Authorization"] = f"Bearer {self._used}"
+        return prepared
+
+    def is_wanting(self) -> bool:
+        """Whether a call would have to fetch a token first, which takes its time."""
+        return time.monotonic() >= self._kept.ends
+
+    def fetch(self) -> None:
+        """See to it that there is a token."""
         kept = self._kept
         with kept.lock:
             if time.monotonic() >= kept.ends:
                 kept.value, kept.ends = self._fetched()
             self._used = kept.value
-        prepared.headers["Authorization"] = f"Bearer {self._used}"
-        return prepared
 
     def may_be_renewed(self) -> bool:
         """Drop the token that was refused, unless somebody renewed it meanwhile."""
@@ -297,11 +333,15 @@ class _ClientCredentials(AuthBase):
     def _fetched(self) -> tuple[str, float]:
         begun = time.monotonic()
         try:
-            response = self._session.post(
-                self._url, data=self._form, timeout=(CONNECT_SECONDS, ANSWER_SECONDS), allow_redirects=False
-            )
-            told = response.json() if response.ok else {}
-        except (requests.RequestException, ValueError) as error:
+            with self._session.post(
+                self._url,
+                data=self._form,
+                timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                told = json.loads(body_of(response)) if response.ok else {}
+        except (requests.RequestException, ValueError, RecursionError) as error:
             raise DeliveryError(f"no token from {urlsplit(self._url).netloc}: {_reason(error)}") from error
         token = told.get("access_token") if isinstance(told, dict) else None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
@@ -310,7 +350,7 @@ class _ClientCredentials(AuthBase):
                 retry_after=_seconds(response.headers.get("retry-after", "")),
             )
         life = told.get("expires_in")
-        seconds = float(life) if isinstance(life, int | float) and life > 0 else TOKEN_SECONDS
+        seconds = min(life, TOKEN_SECONDS_MAX) if isinstance(life, int | float) and life > 0 else TOKEN_SECONDS
         return token, begun + max(seconds - RENEW_SECONDS, seconds / 2)
 
 
@@ -332,10 +372,28 @@ def _token_of(auth: object, secrets: Mapping[str, str], session: requests.Sessio
 
 
 def _https(value: object, name: str) -> str:
-    parts = urlsplit(value if isinstance(value, str) else "")
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        host = (parts.hostname or "").encode("idna")
+        is_way = parts.scheme == "https" and bool(host) and parts.port != 0
+    except ValueError:  # a port or a host that is none
+        is_way = False
+    if not is_way or "@" in parts.netloc or parts.query or parts.fragment:
         raise DataError(f"transport setting {name!r} is not an https address")
     return parts.geturl().rstrip("/")
+
+
+def _refuse_unsendable(request: Request, headers: Mapping[str, str]) -> None:
+    """Find what would break while it is sent, as long as it is certain that nothing was."""
+    if request.method not in _METHODS or not request.path.startswith("/") or ".." in request.path:
+        raise DataError(f"{request.name} is no call of an API")
+    try:
+        "".join([request.path, *chain.from_iterable(request.query)]).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{request.name}: half a character cannot be sent") from None
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise DataError(f"{request.name}: header {name!r} cannot be sent")
 
 
 def _text(settings: Mapping[str, Any], name: str) -> str:
@@ -361,16 +419,6 @@ def _close(session: requests.Session, root: Any) -> None:
     session.close()
     if root:
         root.close()
-
-
-def _body(response: requests.Response) -> bytes:
-    pieces, size = [], 0
-    for piece in response.iter_content(1 << 16):
-        size += len(piece)
-        if size > ANSWER_BYTES_MAX:
-            raise requests.ConnectionError(f"the answer is larger than {ANSWER_BYTES_MAX} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _headers(response: requests.Response) -> dict[str, str]:
@@ -400,8 +448,12 @@ def _cause(error: Exception) -> object:
     return cause.reason if isinstance(cause, MaxRetryError) else cause
 
 
+def _may_be_done(answer: Answer) -> bool:
+    return answer.status >= 500 or answer.status in _PERHAPS_DONE
+
+
 def _told(request: Request, answer: Answer) -> str:
-    return f"{request.method} {request.path}: status {answer.status}"
+    return f"{request.name}: status {answer.status}"
 
 
 def _retry_after(answer: Answer) -> float:

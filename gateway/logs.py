@@ -10,14 +10,19 @@ from typing import Any
 
 import structlog
 
+from gateway.domain.identifiers import is_national_id
+
 _MASK = "***"
 _SECRET_NAMES = re.compile(
     r"password|secret|token|api_?key|authorization|cookie|private_key|national_id", re.IGNORECASE
 )
 _NATIONAL_ID = re.compile(
-    r"(?<![0-9A-Za-z])(?:\d{6}[-+ ]?\d{5}|\d{6}[-+]\d{4}|(?:19|20)\d{6}[-+]?\d{4})(?![0-9A-Za-z])"
+    r"(?<![0-9A-Za-z])"
+    r"(?:\d{6}[-+ ]?\d{5}|\d{6}[-+]\d{4}|(?:19|20)\d{6}[-+]?\d{4}|\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]|(?P<bare>\d{10}))"
+    r"(?![0-9A-Za-z])"
 )
-"""Norwegian 6+5 digits, Swedish 6+4 with its sign or 8+4 digits; a bare number of ten digits may be an amount."""
+"""Norwegian 6+5 digits, Swedish 6+4 with its sign or 8+4 digits, Finnish 6+3 with a sign or letter between and one behind;
+ten bare digits may be an amount and are looked at."""
 _SECRET_TEXT = re.compile(r"(kp_[A-Za-z0-9]+_)[A-Za-z0-9_-]+|(://[^:/@\s]*:)[^@\s]+(?=@)|(/webhooks/[^/\s]+/)[^/\s?]+")
 """API keys, passwords in addresses, webhook tokens in paths."""
 
@@ -59,7 +64,11 @@ def mask(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutable
 def masked_text(text: str) -> str:
     """Return *text* without national ids and secrets."""
     hidden = _SECRET_TEXT.sub(lambda found: f"{found[1] or found[2] or found[3]}{_MASK}", text)
-    return _NATIONAL_ID.sub(_MASK, hidden)
+    return _NATIONAL_ID.sub(_unless_amount, hidden)
+
+
+def _unless_amount(found: re.Match[str]) -> str:
+    return found[0] if found["bare"] and not is_national_id("SE", found["bare"]) else _MASK
 
 
 def _masked(value: Any) -> Any:

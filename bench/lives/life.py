@@ -18,7 +18,7 @@ from bench.lives.issuing import issue
 from bench.world import Clock, open_house
 from gateway.db.tables import Envelope, Task, TransferItem
 from gateway.jobs import Desk
-from gateway.services import agreements, called, customers, delivery, receipts, schedule
+from gateway.services import agreements, called, customers, delivery, receipts, schedule, tasks
 from tests.rules.world import ACTOR, World
 
 EVENINGS_OF_A_LIFE = 5
@@ -206,7 +206,11 @@ class Life:
                 return
 
     def _telephone(self) -> None:
-        """What a person does once a day: ask for what was never answered, and offer again what the agency takes by now."""
+        """What a person does once a day: ask for what was never answered, try again what was given up after three days, and
+        offer again what the agency takes by now.
+        """
+        for row in self.world.rows(Task, Task.state == "failed"):
+            tasks.retry(self.house, row.id, ACTOR)
         for row in self.world.rows(Envelope, Envelope.state == "delivered", Envelope.receipt_due_at < self.clock()):
             self.far.remind(row, self.clock())
         for row in self.world.rows(Envelope, Envelope.state == "in_doubt") if self.far.needs_telephone else ():

@@ -45,15 +45,12 @@ def loads_strict(text: str | bytes) -> Any:
     A number with a decimal point stays recognisable as such and fits no field: it would be a float, and money never is.
 
     Raises:
-        RecordRejected: not JSON, not UTF-8, a key twice in one object, or nested beyond reason.
+        RecordRejected: not JSON, not UTF-8, a key twice in one object, nested beyond reason, or a text with NUL or half a
+            character in it, which no database takes.
     """
     try:
-        return json.loads(
-            text.decode() if isinstance(text, bytes) else text,
-            object_pairs_hook=_object,
-            parse_float=_Fraction,
-            parse_constant=_Fraction,
-        )
+        text = text.decode() if isinstance(text, bytes) else text
+        value = json.loads(text, object_pairs_hook=_object, parse_float=_Fraction, parse_constant=_Fraction)
     except UnicodeDecodeError as error:
         raise RecordRejected([Fault("", said("wrong.not_utf8"), f"byte {error.start + 1}")]) from None
     except json.JSONDecodeError as error:
@@ -62,6 +59,9 @@ def loads_strict(text: str | bytes) -> Any:
         raise RecordRejected([Fault("", said("wrong.number_without_end"), "")]) from None
     except RecursionError:
         raise RecordRejected([Fault("", said("wrong.nested_too_deep"), "")]) from None
+    if "\\u" in text and _SUSPECT.search(text):
+        _refuse_unstorable(value)
+    return value
 
 
 def decode_record(value: object, record_type: str = "", external_id: str = "") -> LedgerRecord:
@@ -95,6 +95,25 @@ def schema() -> Mapping[str, Any]:
     text = resources.files(__package__).joinpath("schemas/ledger-record.schema.json").read_text(encoding="utf-8")
     made: dict[str, Any] = json.loads(text)
     return made
+
+
+_SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+"""JSON in which a text may be unstorable (as bytes it can hold such a sign in no other way) and is walked through."""
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_PLACE_MAX = 200
+
+
+def _refuse_unstorable(value: object) -> None:
+    """Look at every text and name in *value*; the field is named by its path."""
+    waiting: list[tuple[str, Any]] = [("", {"": value})]
+    while waiting:
+        place, outer = waiting.pop()
+        for name, inner in outer.items() if isinstance(outer, dict) else enumerate(outer):
+            if any(isinstance(one, str) and _UNSTORABLE.search(one) for one in (name, inner)):
+                path = _shown(f"{place}.{name}".lstrip("."))
+                raise RecordRejected([Fault(path, said("wrong.control_character"), "")])  # it may be a national id
+            if isinstance(inner, dict | list):
+                waiting.append((f"{place}.{name}"[:_PLACE_MAX], inner))
 
 
 class _Fraction(str):

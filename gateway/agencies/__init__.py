@@ -6,7 +6,7 @@ answered" and "somebody else answered" into errors.
 
 from gateway.agencies.agency import HOOK_FOR, Agency, Fault
 from gateway.agencies.calling import Patience
-from gateway.agencies.crossing import add_totals
+from gateway.agencies.crossing import add_totals, readable_text
 from gateway.agencies.loading import Agencies
 
-__all__ = ["HOOK_FOR", "Agencies", "Agency", "Fault", "Patience", "add_totals"]
+__all__ = ["HOOK_FOR", "Agencies", "Agency", "Fault", "Patience", "add_totals", "readable_text"]

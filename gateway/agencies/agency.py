@@ -23,7 +23,10 @@ from gateway.agencies.crossing import (
     StatusesLookedAt,
     add_totals,
     payment_of,
+    readable_text,
+    receipt_of,
     several,
+    status_of,
 )
 from gateway.agencies.shapes import WrongType, checked
 from gateway.domain.calls import Calls, Fetched, Page, Webhook
@@ -31,7 +34,6 @@ from gateway.domain.exchange import (
     AgencyProfile,
     Agreement,
     Can,
-    CaseStatus,
     Claim,
     Customer,
     Envelope,
@@ -39,7 +41,6 @@ from gateway.domain.exchange import (
     Finding,
     InboundFile,
     InboundKind,
-    ObjectReceipt,
     PaymentStream,
     Receipt,
     Seal,
@@ -218,7 +219,7 @@ class Agency:
 
         def deliver() -> str:
             name = ask(envelope=envelope, agreement=agreement, transport=through, content=content, size=size, calls=way)
-            return checked(str, name)
+            return readable_text(checked(str, name))
 
         try:
             return self._answer("deliver", deliver, seconds, gate)
@@ -241,6 +242,8 @@ class Agency:
 
         def look() -> Page:
             page = checked(Page, ask(agreement=agreement, calls=through, since=since))
+            if readable_text(page.since) != page.since:
+                raise WrongType("Page.since holds a control character or half a character")
             return page._replace(files=several(Fetched, page.files))
 
         return self._answer(hook, look, self._patience.hook, gate)
@@ -295,10 +298,7 @@ class Agency:
         ask = self._caller("import_receipt")
 
         def read() -> Receipt:
-            receipt = checked(Receipt, ask(file=file, agreements=agreements))
-            for one in receipt.objects:
-                checked(ObjectReceipt, one)
-            return receipt
+            return receipt_of(ask(file=file, agreements=agreements))
 
         return self._answer("import_receipt", read, self._long_enough(file.size))
 
@@ -307,7 +307,7 @@ class Agency:
         seconds, hook = self._long_enough(file.size), "import_case_status"
         ask = self._caller(hook)
         rows: Any = self._answer(hook, lambda: ask(file=file, agreements=agreements), seconds)
-        return StatusesLookedAt(self._rows(hook, lambda row: checked(CaseStatus, row), rows, seconds), rows)
+        return StatusesLookedAt(self._rows(hook, status_of, rows, seconds), rows)
 
     # --- calling -----------------------------------------------------------------------------------------------------
 
@@ -343,8 +343,9 @@ class Agency:
             if isinstance(error, WrongType):
                 raise self._blame(hook, str(error)) from error
             if isinstance(error, GatewayError) and not isinstance(error, PluginError):
+                error.args = tuple(readable_text(one) if isinstance(one, str) else one for one in error.args)
                 raise error from None
-            raise self._blame(hook, f"raised {type(error).__name__}", str(error)) from error
+            raise self._blame(hook, f"raised {type(error).__name__}", readable_text(str(error))) from error
         self._faults.pop(hook, None)
         self._failures.pop(hook, None)
         return answer

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, BinaryIO, TypeVar
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
+from operator import attrgetter
+from typing import Any, BinaryIO, TypeVar, get_type_hints
 
 from gateway.agencies.calling import Gate
 from gateway.agencies.shapes import WrongType, checked
 from gateway.domain.calls import Answer, Calls, Found, Request
-from gateway.domain.exchange import CaseStatus, Claim, Direction, Finding, LinkKind, Payment, Reference, Totals
+from gateway.domain.exchange import (
+    CaseStatus,
+    Claim,
+    Direction,
+    Finding,
+    LinkKind,
+    ObjectReceipt,
+    Payment,
+    Receipt,
+    Reference,
+    Totals,
+)
 from gateway.domain.transport import Transport, Waiting
 
 ANSWERS_MAX = 1000
@@ -157,9 +172,56 @@ def several(kind: type[T], found: object) -> tuple[T, ...]:
 
 def payment_of(row: object) -> Payment:
     """Return *row* as a payment; raises `WrongType`, also for a negative amount."""
-    payment = checked(Payment, row)
+    payment = readable(checked(Payment, row))
     if payment.amount_minor < 0:
         raise WrongType(f"payment {payment.position} is negative; its direction tells which way money went")
-    for reference in payment.references:
-        checked(Reference, reference)
+    if payment.references:
+        payment = payment._replace(references=tuple(readable(checked(Reference, one)) for one in payment.references))
     return payment
+
+
+def status_of(row: object) -> CaseStatus:
+    """Return *row* as what an agency says about a case; raises `WrongType`."""
+    return readable(checked(CaseStatus, row))
+
+
+def receipt_of(found: object) -> Receipt:
+    """Return *found* as a receipt; raises `WrongType`."""
+    receipt = readable(checked(Receipt, found))
+    return dataclasses.replace(receipt, objects=tuple(readable(checked(ObjectReceipt, one)) for one in receipt.objects))
+
+
+# --- texts -----------------------------------------------------------------------------------------------------------
+
+_UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+"""NUL and half a character fit into no database; the others are nothing a page could show. Line ends are meant."""
+
+
+def readable_text(text: str) -> str:
+    """Return a text from outside with what no database takes written out, as its number in Unicode.
+
+    Written out and not replaced: two ids that differ stay two, and a person sees what stood there.
+    """
+    return text if text.isprintable() else _UNSTORABLE.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
+
+
+def readable(row: T) -> T:
+    """Return *row*, a named tuple or a dataclass, with all its texts as `readable_text` returns them."""
+    kind: type = type(row)
+    names, get = _texts(kind)
+    texts = get(row)
+    joined = "".join(texts)  # one look at all of them: there may be a million rows
+    if joined.isprintable() or not _UNSTORABLE.search(joined):
+        return row
+    changes = dict(zip(names, map(readable_text, texts), strict=True))
+    if dataclasses.is_dataclass(row):
+        return dataclasses.replace(row, **changes)  # type: ignore[type-var]
+    made: T = row._replace(**changes)  # type: ignore[attr-defined]
+    return made
+
+
+@cache
+def _texts(kind: type) -> tuple[tuple[str, ...], Callable[[Any], tuple[str, ...]]]:
+    """Return the fields that hold text, two at least, and what reads them."""
+    names = tuple(name for name, hint in get_type_hints(kind).items() if hint is str)
+    return names, attrgetter(*names)

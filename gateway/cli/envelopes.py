@@ -49,7 +49,7 @@ def calls(envelope_id: int, *, as_json: bool) -> None:
     shown = [
         {
             "key": row.key, "state": row.state, "method": row.method, "path": row.path, "begun_at": row.begun_at,
-            "status": row.status, "request": row.request.decode("utf-8", "replace"),
+            "status": row.status, "headers": row.headers, "request": row.request.decode("utf-8", "replace"),
             "answer": row.answer.decode("utf-8", "replace"),
         }
         for row in rows

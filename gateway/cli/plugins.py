@@ -60,8 +60,8 @@ def plugin() -> None:
     "--service",
     default="ledger",
     show_default=True,
-    type=click.Choice([one.value for one in Service]),
-    help="What creditors buy of it.",
+    type=click.Choice([one.value for one in Service if one is not Service.FACTORING]),
+    help="What creditors buy of it. A factor's files are marked as assigned: begin with plugins/factoring.",
 )
 @click.option("--folder", default=".", type=click.Path(path_type=Path, file_okay=False), help="Where to make it.")
 def new(key: str, kind: str, title: str | None, country: str, currency: str, service: str, folder: Path) -> None:

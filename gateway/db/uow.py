@@ -151,7 +151,8 @@ def _sqlite_engine(url: str) -> Engine:
     path = url.removeprefix("sqlite:///")
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False})
+    options = {"timeout": SQLITE_BUSY_SECONDS, "check_same_thread": False}
+    engine = create_engine(url, connect_args=options, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: ConnectionPoolEntry) -> None:
@@ -177,7 +178,7 @@ def _postgres_engine(url: str, patience: timedelta | None) -> Engine:
     plain = url.replace("postgres://", "postgresql://", 1)
     if plain.startswith("postgresql://"):
         plain = plain.replace("postgresql://", "postgresql+psycopg://", 1)
-    engine = create_engine(plain, pool_pre_ping=True, pool_size=10, max_overflow=10)
+    engine = create_engine(plain, pool_pre_ping=True, pool_size=10, max_overflow=10, hide_parameters=True)
     milliseconds = patience // timedelta(milliseconds=1) if patience is not None else 0
 
     @event.listens_for(engine, "connect")

@@ -62,8 +62,7 @@ class Evening:
         files = 0
         for agency_key, desk in self._agencies().items():
             has_story = agency_key in stories and not desk.creditor.facts
-            pays = self._factor_pays if desk.creditor.is_factored else self._agency_pays
-            files += stories[agency_key]() if has_story else pays(desk)
+            files += stories[agency_key]() if has_story else self._agency_pays(desk)
         self._settle("payments read", lambda: self._files_read() >= files)
         posted = office.post_what_waits(self.stage, self.desks.values())
         self._say(f"bookkeeper posted {posted} payments; the certain ones were posted automatically where agreed")
@@ -196,13 +195,13 @@ class Evening:
         return 2
 
     def _agency_pays(self, desk: Desk) -> int:
-        """Any other agency: six claims in full, one in part, in one file of its own where its plugin reads such.
+        """Any other agency: six claims in full, one in part, in one file of its own where its plugin reads such; else a factor's way.
 
         An API has no such file: its sandbox names what there is to ask for, and each of them becomes one.
         """
         key = desk.creditor.agency_key
         if Can.IMPORT_PAYMENTS not in self.stage.house.agencies[key].profile.can:
-            return 0
+            return self._factor_pays(desk) if desk.creditor.is_factored else 0
         claims, on = self._open_claims(desk.creditor.key), {"date": "2026-11-23"}
         partly = ("pay", (claims[6][0], claims[6][1] // 2, on))
         results = self.stage.order(

@@ -133,8 +133,8 @@ class Mailbox:
             named = {name: _argument(value) for name, value in call.get("kwargs", {}).items()}
             try:
                 results.append(getattr(self.agency, call["method"])(*arguments, **named))
-            except (ValueError, KeyError) as error:
-                return {"error": str(error), "results": results}
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                return {"error": f"{call['method']}: {error}", "results": results}
         return {"error": "", "results": results}
 
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
+from urllib.parse import quote
+
+from gateway.domain.identifiers import masked
+
+_PRIVATE_CHARACTERS_MIN = 4
+"""Shorter values are no identity of anybody, and masking them would eat the rest of the text."""
 
 
 class Request(NamedTuple):
@@ -19,6 +26,19 @@ class Request(NamedTuple):
     media_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     private: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the request is called where people read it, without private values."""
+        return f"{self.method} {self.hidden(self.path.encode(errors='replace')).decode()}"
+
+    def hidden(self, content: bytes) -> bytes:
+        """Return *content* with the private values masked, as they stand in plain text, in JSON and in an address."""
+        for value in self.private:
+            if len(value) >= _PRIVATE_CHARACTERS_MIN:
+                for form in {value, json.dumps(value)[1:-1], quote(value, safe="")}:
+                    content = content.replace(form.encode(), masked(value).encode())
+        return content
 
 
 class Answer(NamedTuple):
@@ -57,6 +77,7 @@ class Calls(Protocol):
             key: names the call among those of its envelope, such as ``payment:4711``; at most 120 characters.
             request: what is sent.
             found: asked before a call is repeated of which nobody knows whether it arrived; without it none is repeated.
+                Asked, too, when the answer is a conflict (409): what it finds is the answer then.
 
         Raises:
             DeliveryError: nothing was done, later again.

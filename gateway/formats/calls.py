@@ -11,6 +11,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
 from json.encoder import encode_basestring
@@ -179,9 +180,9 @@ def each_once(stream: BinaryIO, hand_over: Callable[[Planned], object]) -> None:
 def write_answers(stream: BinaryIO, head: Head, answers: Iterable[tuple[str, Answer]]) -> None:
     """Write what was answered to the calls of one file, by their keys."""
     stream.write(encoded({"format": ANSWERS, **head._asdict()}) + b"\n")
-    stream.writelines(
-        encoded({"key": key, "status": answer.status, **_body_of(answer.body)}) + b"\n" for key, answer in answers
-    )
+    for key, answer in answers:
+        headers = {"headers": answer.headers} if answer.headers else {}
+        stream.write(encoded({"key": key, "status": answer.status, **headers, **_body_of(answer.body)}) + b"\n")
 
 
 def answers_head(head: bytes) -> Head | None:
@@ -200,10 +201,11 @@ def read_answers(stream: BinaryIO) -> Iterator[tuple[str, Answer]]:
     lines = _lines(stream)
     _head(next(lines, (1, {})), ANSWERS)
     for number, line in lines:
-        key, status = line.get("key"), line.get("status")
-        if not isinstance(key, str) or key.count(":") < 2 or type(status) is not int:
+        key, status, headers = line.get("key"), line.get("status"), line.get("headers", {})
+        is_sound = isinstance(key, str) and key.count(":") >= 2 and type(status) is int and isinstance(headers, dict)
+        if not is_sound or not all(isinstance(value, str) for value in headers.values()):
             raise DecodeError(said("wrong.own_form"), line=number)
-        yield key, Answer(status, _bytes_of(number, line))
+        yield str(key), Answer(int(str(status)), _bytes_of(number, line), headers)
 
 
 def receipt(
@@ -357,10 +359,12 @@ def _planned(number: int, line: dict[str, Any]) -> Planned:
 
 
 def _body_of(body: bytes) -> dict[str, str]:
-    try:
-        return {"body": body.decode()}
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(body).decode()}
+    """Return a body as a person can read it; one that is no text, or much longer in JSON, in its shortest form."""
+    with suppress(UnicodeDecodeError):
+        text = body.decode()
+        if len(encoded(text)) <= LINE_BYTES_MAX // 2:
+            return {"body": text}
+    return {"base64": base64.b64encode(body).decode()}
 
 
 def _bytes_of(number: int, line: dict[str, Any]) -> bytes:

@@ -240,7 +240,11 @@ def _shape_faults(shape: str, value: object) -> list[tuple[str, str]]:
 def _contradictions(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield what no shape can say: sums that must agree."""
     rows = report.get("payments", ())
+    seen: set[str] = set()
     for number, row in enumerate(rows):
+        if row["payment_id"] in seen:
+            yield f"payments.{number}.payment_id", "stands twice in this report"
+        seen.add(row["payment_id"])
         parts = sum(row[f"{name}_minor"] for name in ("principal", "interest", "fees", "unallocated"))
         if parts != row["amount_minor"]:
             yield f"payments.{number}", f"principal, interest, fees and unallocated come to {parts}, not to the amount"
@@ -325,7 +329,7 @@ class PulledPayments:
                 field="currency",
                 value=report["currency"],
             )
-        series = f"{self._agreement.agency_key}:{self._agreement.client_number}"
+        series = f"{self._agreement.agency_key}:{self._agreement.agreement_id}"
         for position, row in enumerate(report["payments"], start=1):
             yield _payment(position, row, report["currency"], series)
 

@@ -19,7 +19,7 @@ from gateway.db.ledger_sql import queue_claims, upsert_ignore
 from gateway.db.tables import Agreement, Creditor, Envelope, FactoringSettings
 from gateway.domain.calendar import business_date, cutoff
 from gateway.domain.checks import check_factoring_settings
-from gateway.domain.exchange import Finding, LayoutProfile, Service, Severity
+from gateway.domain.exchange import AgencyProfile, Can, Finding, LayoutProfile, Service, Severity
 from gateway.domain.references import payment_rules
 from gateway.domain.transport import PULL, is_pull
 from gateway.errors import DataError, NotFound, Refused
@@ -259,10 +259,7 @@ def _check_values(house: House, values: Mapping[str, Any]) -> None:
         names = ", ".join(layout.name for layout in profile.layouts) or "none"
         raise DataError(f"{profile.name} has no layout profile {values['profile']!r}; there are {names}")
     _check_layout(layout, values)
-    if Service(values["service"]) not in profile.services:
-        raise DataError(f"{profile.name} does not offer {values['service']}")
-    if values["currency"] not in profile.currencies:
-        raise DataError(f"{profile.name} does not take {values['currency']}")
+    _check_offer(profile, values)
     if values["posts_automatically"] and values["uses_voucher_inbox"]:
         raise DataError("payments are posted directly or come to the voucher inbox, not both")
     if values["environment"] not in {"sandbox", "production"}:
@@ -278,6 +275,16 @@ def _check_values(house: House, values: Mapping[str, Any]) -> None:
     faults = list(Draft202012Validator(dict(profile.settings_schema)).iter_errors(values["settings"]))
     if faults:
         raise DataError("; ".join(f"setting {'.'.join(map(str, f.path)) or '-'}: {f.message}" for f in faults))
+
+
+def _check_offer(profile: AgencyProfile, values: Mapping[str, Any]) -> None:
+    if Service(values["service"]) not in profile.services:
+        raise DataError(f"{profile.name} does not offer {values['service']}")
+    if values["currency"] not in profile.currencies:
+        raise DataError(f"{profile.name} does not take {values['currency']}")
+    is_factored = values["treated_as_factoring"] or values["service"] == Service.FACTORING
+    if is_factored and Can.MARK_FACTORING not in profile.can:
+        raise DataError(f"the plugin of {profile.name} cannot mark files as assigned, and a factor's files are")
 
 
 def _check_layout(layout: LayoutProfile, values: Mapping[str, Any]) -> None:

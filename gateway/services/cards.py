@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, text
 
+from gateway.agencies import readable_text
 from gateway.db.bulk import batches, insert_rows, table_of
 from gateway.db.ledger_sql import IN_LIST_MAX
 from gateway.db.tables import Agreement as AgreementRow
@@ -148,7 +149,7 @@ def _twins(connection: Connection, creditor_id: int, rows: Sequence[Any]) -> Map
 
 def _stored_value(value: object) -> object:
     """A sentence of ours is stored as its code: whoever reads the finding later may read another language."""
-    return value.as_json() if isinstance(value, Said) else str(value)
+    return value.as_json() if isinstance(value, Said) else readable_text(str(value))
 
 
 def finding_json(finding: Finding) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def finding_json(finding: Finding) -> dict[str, Any]:
     return {
         "severity": finding.severity.value,
         "code": finding.code,
-        "place": finding.place,
-        "value": finding.value,
+        "place": readable_text(finding.place),
+        "value": readable_text(finding.value),
         "values": {key: _stored_value(value) for key, value in finding.values.items()},
     }

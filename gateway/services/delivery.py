@@ -169,9 +169,11 @@ def confirm_delivery(house: House, envelope_id: int, actor: str, arrived: bool, 
         call: key of the one call that this is said of, where an API left several unanswered; empty for all of them.
 
     Raises:
-        Refused: ``delivery.not_in_doubt``: there is nothing of it to be told.
+        Refused: ``delivery.not_in_doubt``: there is nothing of it to be told. ``delivery.under_way``: it is delivered, or
+            looked for, right now.
     """
     with house.database.write() as connection:
+        _refuse_under_way(connection, envelope_id)
         row = _envelope(connection, envelope_id)
         if row.state not in {"in_doubt", "failed", "sealed"}:
             raise Refused("delivery.not_in_doubt")
@@ -188,6 +190,13 @@ def confirm_delivery(house: House, envelope_id: int, actor: str, arrived: bool, 
         else:
             _note_delivered(house, connection, envelope_id, row.filename)
     house.ring()
+
+
+def _refuse_under_way(connection: Connection, envelope_id: int) -> None:
+    """What is in a worker's hands is not known to anybody yet; what is not stays out of them until this is over."""
+    work = Task.topic.in_(("deliver", "read_back")), Task.ref_id == envelope_id
+    if "leased" in connection.execute(select(Task.state).where(*work).with_for_update()).scalars():
+        raise Refused("delivery.under_way")
 
 
 def as_envelope(row: Any) -> Envelope:

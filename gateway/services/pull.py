@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from gateway.db.blobs import open_blob
 from gateway.db.bulk import table_of
+from gateway.db.ledger_sql import upsert_ignore
 from gateway.db.tables import CaseAnswer, Claim, InboundFile, TransferItem
 from gateway.db.tables import Envelope as EnvelopeRow
 from gateway.errors import DataError, NotFound, Refused
@@ -29,14 +30,24 @@ from gateway.services.house import House
 
 CHANNEL = "pull"
 _E, _T, _C, _A = table_of(EnvelopeRow), table_of(TransferItem), table_of(Claim), table_of(CaseAnswer)
-_CURSOR = re.compile("([0-9]{1,18})-([0-9]{1,9})-([0-9]{1,15})")
-_START = (0, 0, 0)
+_CURSOR = re.compile(f"({pull.CASES}|{pull.CHANGES})-([0-9]{{1,18}})-([0-9]{{1,9}})-([0-9]{{1,15}})")
 _FILES_MAX = 100
 """Sealed files looked into for one page; years of evenings are asked for page by page."""
 
 
 class BadCursor(DataError):
     """A cursor that was not given out here."""
+
+
+class _Place(NamedTuple):
+    """Where a cursor stands: a run, a file by its order in it, and the bytes of the file that were handed out."""
+
+    run: int
+    order: int
+    offset: int
+
+
+_START = _Place(0, 0, 0)
 
 
 class Page(NamedTuple):
@@ -64,31 +75,34 @@ def fetch(house: House, agreement_id: int, kind: str, after: str, limit: int) ->
         limit: most messages.
 
     Raises:
-        BadCursor: *after* is none.
-        Refused: ``delivery.unconfirmed_profile``.
+        BadCursor: *after* is none of this agreement and kind.
+        Refused: ``delivery.unconfirmed_profile``, or ``agreement.not_active``: what was taken before is delivered all
+            the same.
     """
-    cursor = _cursor(after)
     with house.database.read() as connection:
         agreement, row = agreement_of(connection, agreement_id)
-        is_news = bool(_proven(connection, agreement_id, kind, cursor))
+        place = _place(house, connection, agreement_id, kind, after)
+        is_news = bool(_proven(connection, agreement_id, kind, place))
     if not agreement.is_sandbox and not may_leave_sandbox(house, layout_of(house, agreement)):
         raise Refused("delivery.unconfirmed_profile", profile=row.profile, agency=row.display_name)
     if is_news:
-        _note(house, agreement_id, kind, cursor)
+        _note(house, agreement_id, kind, place)
+    if row.state != "active":
+        raise Refused("agreement.not_active")
     with house.database.read() as connection:
-        waiting = _waiting(connection, agreement_id, kind, cursor)
-    return _page(house, waiting, cursor, limit)
+        waiting = _waiting(connection, agreement_id, kind, place)
+    return _page(house, kind, waiting, place, limit)
 
 
-def _note(house: House, agreement_id: int, kind: str, cursor: tuple[int, int, int]) -> None:
+def _note(house: House, agreement_id: int, kind: str, place: _Place) -> None:
     with house.database.write() as connection:
-        for envelope_id in _proven(connection, agreement_id, kind, cursor):
+        for envelope_id in _proven(connection, agreement_id, kind, place):
             note_fetched(house, connection, envelope_id, is_answered=kind == pull.CASES)
 
 
-def _proven(connection: Connection, agreement_id: int, kind: str, cursor: tuple[int, int, int]) -> list[int]:
+def _proven(connection: Connection, agreement_id: int, kind: str, place: _Place) -> list[int]:
     """Return the sealed files that lie whole before the cursor."""
-    run, order, offset = cursor
+    run, order, offset = place
     there = and_(
         _E.c.run_id == run, or_(_E.c.delivery_order < order, and_(_E.c.delivery_order == order, _E.c.size <= offset))
     )
@@ -97,13 +111,13 @@ def _proven(connection: Connection, agreement_id: int, kind: str, cursor: tuple[
     return list(connection.execute(query).scalars())
 
 
-def _waiting(connection: Connection, agreement_id: int, kind: str, cursor: tuple[int, int, int]) -> list[Any]:
+def _waiting(connection: Connection, agreement_id: int, kind: str, place: _Place) -> list[Any]:
     """Return the files behind the cursor, up to the first whose predecessors the agency has not taken.
 
     A change never overtakes the case it belongs to: the two kinds have cursors of their own, and one order.
     """
-    run, order, _ = cursor
-    mine, behind = _E.c.agreement_id == agreement_id, or_(_E.c.run_id > run, _place_is(run, order))
+    here = and_(_E.c.run_id == place.run, _E.c.delivery_order >= place.order)
+    mine, behind = _E.c.agreement_id == agreement_id, or_(_E.c.run_id > place.run, here)
     query = select(_E).where(mine, _E.c.kind == kind, behind).order_by(_E.c.run_id, _E.c.delivery_order)
     found = list(connection.execute(query.limit(_FILES_MAX)))
     first = select(_E.c.run_id, _E.c.delivery_order).where(mine, _E.c.kind != kind, _E.c.state == "sealed")
@@ -113,24 +127,20 @@ def _waiting(connection: Connection, agreement_id: int, kind: str, cursor: tuple
     return [one for one in found if (one.run_id, one.delivery_order) < tuple(other)]
 
 
-def _place_is(run: int, order: int) -> ColumnElement[bool]:
-    return and_(_E.c.run_id == run, _E.c.delivery_order >= order)
-
-
-def _page(house: House, waiting: list[Any], cursor: tuple[int, int, int], limit: int) -> Page:
+def _page(house: House, kind: str, waiting: list[Any], place: _Place, limit: int) -> Page:
     messages: list[dict[str, Any]] = []
-    place = cursor
+    begun = place
     for envelope in waiting:
-        start = cursor[2] if (envelope.run_id, envelope.delivery_order) == cursor[:2] else 0
+        start = begun.offset if (envelope.run_id, envelope.delivery_order) == begun[:2] else 0
         named = {"kind": envelope.kind, "sequence": envelope.sequence, "file_id": envelope.file_id}
         with _opened(house, envelope, start) as stream:
             for offset, line in _lines(stream, start):
                 if "body" in line:
                     if len(messages) == limit:
-                        return Page(messages, _written(place))
+                        return Page(messages, _written(kind, place))
                     messages.append({"delivery": named, **line["body"]})
-                place = (envelope.run_id, envelope.delivery_order, offset)
-    return Page(messages, _written(place))
+                place = _Place(envelope.run_id, envelope.delivery_order, offset)
+    return Page(messages, _written(kind, place))
 
 
 def _opened(house: House, envelope: Any, start: int) -> BinaryIO:
@@ -152,18 +162,25 @@ def _lines(stream: BinaryIO, start: int) -> Iterator[tuple[int, dict[str, Any]]]
         yield offset, json.loads(line)
 
 
-def _written(place: tuple[int, int, int]) -> str:
-    return "" if place == _START else "-".join(map(str, place))
+def _written(kind: str, place: _Place) -> str:
+    return "" if place == _START else "-".join(map(str, (kind, *place)))
 
 
-def _cursor(text: str) -> tuple[int, int, int]:
-    if not text:
+def _place(house: House, connection: Connection, agreement_id: int, kind: str, after: str) -> _Place:
+    """Return where a cursor stands. It says what the agency has, so nothing is believed that was not given out to it."""
+    if not after:
         return _START
-    found = _CURSOR.fullmatch(text)
-    if found is None:
-        raise BadCursor("is no cursor of this interface")
-    run, order, offset = map(int, found.groups())
-    return run, order, offset
+    found = _CURSOR.fullmatch(after)
+    if found is None or found[1] != kind:
+        raise BadCursor(f"is no cursor of {kind}")
+    place = _Place(*map(int, found.groups()[1:]))
+    mine = (_E.c.agreement_id == agreement_id, _E.c.kind == kind)
+    query = select(_E).where(*mine, _E.c.run_id == place.run, _E.c.delivery_order == place.order)
+    envelope = connection.execute(query).first()
+    if envelope is None:
+        raise BadCursor("names no file of this agreement")
+    _opened(house, envelope, place.offset).close()
+    return place
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
@@ -176,19 +193,19 @@ def answer(house: House, agreement_id: int, claim_id: str, given: Mapping[str, A
 
     Raises:
         NotFound: no case of that id waits at this agency.
-        Refused: ``receipt.repeated``: it was answered otherwise.
+        Refused: ``receipt.repeated``: it was answered otherwise; ``agreement.not_active``.
     """
     with house.database.write() as connection:
+        _refuse_draft(connection, agreement_id)
         envelope_id = _envelope_of(connection, agreement_id, claim_id)
-        mine = (_A.c.envelope_id == envelope_id, _A.c.claim_id == claim_id)
-        before = connection.execute(select(_A.c.answer).where(*mine)).scalar_one_or_none()
-        if before is not None and before != given:
+        kept = select(_A.c.answer).where(_A.c.envelope_id == envelope_id, _A.c.claim_id == claim_id)
+        is_new = connection.execute(kept).first() is None
+        row = {"envelope_id": envelope_id, "claim_id": claim_id, "answer": dict(given), "answered_at": house.now()}
+        upsert_ignore(connection, CaseAnswer, [row])  # it may come twice at once
+        if connection.execute(kept).scalar_one() != given:
             raise Refused("receipt.repeated")
-        if before is None:
-            row = {"envelope_id": envelope_id, "claim_id": claim_id, "answer": dict(given), "answered_at": house.now()}
-            connection.execute(insert(_A).values(**row))
     _conclude(house, agreement_id, envelope_id)
-    return before is None
+    return is_new
 
 
 def _envelope_of(connection: Connection, agreement_id: int, claim_id: str) -> int:
@@ -242,9 +259,17 @@ def report(house: House, agreement_id: int, name: str, content: bytes, message_i
     """Keep a report byte for byte and promise to read it; a message id that came before changes nothing.
 
     Raises:
-        Refused: ``webhook.id_reused``: that message id came with other bytes.
+        Refused: ``webhook.id_reused``: that message id came with other bytes; ``agreement.not_active``.
     """
+    with house.database.read() as connection:
+        _refuse_draft(connection, agreement_id)
     return inbound.store(house, agreement_id, CHANNEL, f"{name}.json", io.BytesIO(content), message_id)
+
+
+def _refuse_draft(connection: Connection, agreement_id: int) -> None:
+    """Of an ended agreement an agency may still tell: the claims that it has go on, and their money is the creditor's."""
+    if agreement_of(connection, agreement_id)[1].state == "draft":
+        raise Refused("agreement.not_active")
 
 
 def report_state(house: House, agreement_id: int, report_id: int) -> ReportState:

@@ -83,6 +83,8 @@ def _nothing(rest: str) -> Response:
 def _guarded(house: House, operation: Operation, view: Callable[..., Response]) -> Callable[..., Response]:
     def guarded(**path: str) -> Response:
         g.caller = _caller(house, operation.scope)
+        if any("\0" in one for one in path.values()):  # no id has it, and no database could look for it
+            raise Problem("request.not_found")
         return view(operation, **path)
 
     return guarded

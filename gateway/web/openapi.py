@@ -147,7 +147,7 @@ _PARAMETERS: Mapping[str, Mapping[str, Any]] = {
         "name": "after", "in": "query",
         "description": "`next` of the page before; left out, everything there is. To ask with it says that all before it has "
         "been taken, so ask on until a page is empty.",
-        "schema": {"type": "string", "pattern": "^([0-9]{1,18}-[0-9]{1,9}-[0-9]{1,15})?$"},
+        "schema": {"type": "string", "pattern": "^((cases|changes)-[0-9]{1,18}-[0-9]{1,9}-[0-9]{1,15})?$"},
     },
     "claim_id": {
         "name": "claim_id", "in": "path", "required": True, "description": "Kravport's id of the claim.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
@@ -17,24 +18,30 @@ from gateway.domain.exchange import (
     Severity,
 )
 from gateway.domain.money import format_minor
+from gateway.domain.reasons import said
 from gateway.errors import DecodeError, FileQuarantined
 from gateway.formats.calls import answers_head, decoded
 from plugins.kravia.answers import Names, at, ident, minor, moment, names_of, rows, state_of, texts
-from plugins.kravia.fetching import INVOICE, SETTLEMENT
+from plugins.kravia.fetching import INVOICE, SETTLEMENT, UNREAD
 
 FORMAT = "kravia-settlement"
 _EVENT_BYTES_MAX = 4096
 
 
 def identify(file: InboundFile, agreement: Agreement) -> InboundKind | None:
-    """Say what *file* is; what the names of the agreement do not fit is kept, and means nothing."""
+    """Say what *file* is. An invoice that the names of the agreement do not fit is kept, and means nothing.
+
+    Money that they do not fit is none to be kept quietly: a person reads it again once the names are mended.
+    """
     head = answers_head(file.head)
     if head is not None:
         return InboundKind.RECEIPT if (head.agency, head.layout) == ("kravia", agreement.profile) else None
     if _begins(file, INVOICE):
         return InboundKind.CASE_STATUS if status(file, agreement) else InboundKind.NOTICE
     if _begins(file, SETTLEMENT):
-        return InboundKind.PAYMENTS if _Settlement(file, agreement).is_known else InboundKind.NOTICE
+        return InboundKind.PAYMENTS
+    if _begins(file, UNREAD):
+        return InboundKind.CASE_STATUS
     return InboundKind.NOTICE if is_event(file.head) and file.size <= _EVENT_BYTES_MAX else None
 
 
@@ -50,8 +57,15 @@ def is_event(body: bytes) -> bool:
 
 
 def status(file: InboundFile, agreement: Agreement) -> CaseStatus | None:
-    """Return what the details of an invoice say about its case; None where they do not say it under the names known."""
-    told, names = at(_told(file), "answer"), names_of(agreement)
+    """Return what the details of an invoice say about its case; None where they do not say it under the names known.
+
+    Raises:
+        DecodeError: the file was kept because nobody could read what Kravia answered.
+    """
+    whole, names = _told(file), names_of(agreement)
+    if _begins(file, UNREAD):
+        raise DecodeError("Kravia's answer cannot be read", path=str(at(whole, "path")), value=str(at(whole, "why")))
+    told = at(whole, "answer")
     found, claim, number = (texts(told, name) for name in (names.status, names.claim_id, names.invoice_number))
     case_number, changed = ident(told, names.invoice_id), texts(told, names.updated)
     when = moment(changed[0]) if changed else None
@@ -93,7 +107,7 @@ def settlement_id(file: InboundFile) -> str:
 
 
 class _Settlement:
-    """One settlement, read by the names of its agreement; *is_known* says whether they fit it."""
+    """One settlement, read by the names of its agreement."""
 
     def __init__(self, file: InboundFile, agreement: Agreement) -> None:
         told = _told(file)
@@ -102,14 +116,20 @@ class _Settlement:
         self._currency = (texts(self._told, self._names.currency) or ("",))[0]
         self._parts = rows(self._told, self._names.parts)
         self._sum = minor(self._told, self._names.paid_out, self._currency)
-        self.is_known = bool(self._id and self._currency and self._sum is not None and self._parts is not None)
 
     def payments(self) -> Iterator[Payment]:
-        """Yield a payment for each part, when their sum is the settlement's."""
+        """Yield a payment for each part, when their sum is the settlement's and none of them stands twice."""
+        if not self._id or not self._currency or self._sum is None or self._parts is None:
+            raise DecodeError("is no settlement under the names of the agreement", path="answer")
         if self._currency != self._agreement.currency:
             values: dict[str, object] = {"currency": self._currency}
             raise _refused("file.unknown_currency", self._names.currency, values)
-        found = [self._payment(place, part) for place, part in enumerate(self._parts or (), 1)]
+        found = [self._payment(place, part) for place, part in enumerate(self._parts, 1)]
+        keys = Counter(one.key for one in found)
+        for one in found:
+            if keys[one.key] > 1:  # whether it is one payment or two, nobody can tell
+                place = f"{self._names.parts}.{one.position}"
+                raise DecodeError(said("wrong.stands_twice"), path=place, field=self._names.payment_id, value=one.key)
         total = sum(one.amount_minor if one.direction is Direction.CREDIT else -one.amount_minor for one in found)
         if total != self._sum:
             stated, computed = (format_minor(one or 0, self._currency) for one in (self._sum, total))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, BinaryIO
 
 from gateway.domain.calls import Answer, Calls, Request
@@ -23,9 +23,11 @@ def hand_over(envelope: Envelope, content: BinaryIO, agreement: Agreement, calls
 
 
 def _sealed_on(envelope: Envelope) -> datetime | None:
-    """Return the day that stands in the name of one of our files: nothing of it is at Kravia before."""
+    """Return the day before that in the name of one of our files: nothing of it is at Kravia earlier, on anybody's clock."""
     found = _DAY.search(envelope.filename)
-    return datetime.strptime(found[1], "%Y%m%d") if found else None  # noqa: DTZ007  # Kravia's times name no zone
+    if found is None:
+        return None
+    return datetime.strptime(found[1], "%Y%m%d") - timedelta(days=1)  # noqa: DTZ007  # Kravia's times name no zone
 
 
 class _Delivery:
@@ -66,7 +68,7 @@ class _Delivery:
 
     def _told(self, invoice: int, item_id: str) -> Answer | None:
         """Return the answer to a change that arrived and was not answered."""
-        payments = rows(details(self._calls, str(invoice)), self._names.payments)
+        payments = rows(details(self._calls, str(invoice)).values, self._names.payments)
         if payments is None:
             raise DeliveryInDoubt(f"{item_id}: the details of invoice {invoice} have no list {self._names.payments!r}")
         is_there = any(at(payment, self._names.our_payment_id) == item_id for payment in payments)

@@ -290,7 +290,8 @@ def _awaits(answer: Answer) -> str:
 
 
 def _shown(answer: Answer) -> str:
-    return answer.body[:_TEXT_BYTES].decode(errors="replace")
+    body = answer.body[:_TEXT_BYTES].decode(errors="replace")
+    return " ".join(filter(None, [body, answer.headers.get("location", "")[:_TEXT_BYTES]]))
 
 
 def candidate(body: bytes) -> str:

@@ -143,6 +143,23 @@ class TestStrictness:
         with pytest.raises(RecordRejected):
             loads_strict(text)
 
+    @pytest.mark.parametrize(
+        ("text", "place"),
+        [
+            ('{"a": {"b": ["x", "\\u0000"]}}', "a.b.1"),
+            ('{"a": "\\ud83d"}', "a"),
+            ('{"a": {"\\udE00": 1}}', "a.\N{REPLACEMENT CHARACTER}"),
+            ('"\\uDBFF"', ""),
+        ],
+    )
+    def test_a_text_that_no_database_takes_is_refused_wherever_it_stands(self, text, place):
+        with pytest.raises(RecordRejected) as caught:
+            loads_strict(text)
+        assert caught.value.faults[0].field == place
+
+    def test_a_whole_character_in_halves_and_a_backslash_are_taken(self):
+        assert loads_strict('["\\ud83d\\ude00", "\\\\u0000"]') == ["\N{GRINNING FACE}", "\\u0000"]
+
     def test_a_national_id_never_stands_in_an_error(self):
         wrong = {"type": "customer", "external_id": "1", "name": "A", "national_id": "01017012345\n"}
 

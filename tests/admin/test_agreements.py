@@ -127,10 +127,12 @@ def test_the_calls_of_an_envelope_are_shown_and_those_without_an_answer_named(wo
     journal = called.EnvelopeJournal(office.house, envelope_id)
     request = Request("POST", "/cases", body=b'{"number":"1001","ssn":"01018012345"}', private=("01018012345",))
     journal.begin("invoice:1:case", request)
-    journal.answered("invoice:1:case", request, Answer(422, b'{"errors":"<b>bad</b>"}'))
-    journal.begin("invoice:2:case", request)
+    journal.answered("invoice:1:case", request, Answer(422, b'{"errors":"<b>bad</b>"}', {"location": "/cases/<i>7"}))
+    for number in (2, 3):
+        journal.begin(f"invoice:{number}:case", request)
     shown = client.get(f"/panel/envelopes/{envelope_id}?show=calls").text
     assert "&lt;b&gt;bad" in shown
+    assert "location: /cases/&lt;i&gt;7" in shown
     assert "01018012345" not in shown
     assert "invoice:2:case" in shown
     with office.house.database.write() as connection:
@@ -138,6 +140,10 @@ def test_the_calls_of_an_envelope_are_shown_and_those_without_an_answer_named(wo
     told = client.get(f"/panel/envelopes/{envelope_id}").text.split("nav-tabs")[0]
     assert "invoice:2:case" in told
     assert "invoice:1:case" not in told
+    page = f"/panel/envelopes/{envelope_id}"
+    send(client, f"{page}/confirm", page, arrived="yes", call="invoice:2:case")
+    with office.house.database.read() as connection:
+        assert called.open_calls_of(connection, envelope_id) == ["invoice:3:case"], "each call is settled by itself"
 
 
 def test_a_web_form_cannot_choose_a_folder_of_the_server(office):

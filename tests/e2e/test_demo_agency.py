@@ -51,8 +51,9 @@ def test_a_plugin_of_somebody_elses_lives_through_it(tmp_path):
     assert result["payments_posted"] == result["payments_imported"] == 7
 
 
-def test_esp_lives_through_it_in_its_sandbox(tmp_path):
-    ran = demo(tmp_path / "home", "esp")
+def test_an_agency_with_an_api_lives_through_it(tmp_path):
+    """Real HTTPS, a webhook for each case, and its settlements are acknowledged when they are booked."""
+    ran = demo(tmp_path / "home", "kravia")
     assert ran.returncode == 0, ran.stderr[-2000:]
     result = json.loads(ran.stdout.splitlines()[-1])
     assert (result["ledgers_agree"], result["preview_equals_run"], result["echoed"]) == (True, True, 0)

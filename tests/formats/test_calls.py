@@ -104,7 +104,7 @@ def test_what_contradicts_itself_is_refused(change):
 
 def test_answers_come_back_as_they_were_also_those_that_are_no_text():
     told = [
-        ("invoice:1:case", Answer(201, b'{"id":"x"}')),
+        ("invoice:1:case", Answer(201, b'{"id":"x"}', {"location": "/cases/x"})),
         ("item:2:pay", Answer(422, b"\xff\x00")),
         ("invoice:3:c", Answer(0)),
     ]
@@ -119,7 +119,19 @@ def test_answers_come_back_as_they_were_also_those_that_are_no_text():
         b'{"key":"x","status":1,"body":""}\n',
         b'{"key":"a:b:c","status":"1","body":""}\n',
         b'{"key":"a:b:c","status":1}\n',
+        b'{"key":"a:b:c","status":1,"headers":{"location":1},"body":""}\n',
+        b'{"key":"a:b:c","status":1,"headers":[],"body":""}\n',
         b"[]\n",
     ):
         with pytest.raises(DecodeError, match="line 2"):
             list(calls.read_answers(io.BytesIO(content.splitlines()[0] + b"\n" + line)))
+
+
+@pytest.mark.parametrize("character", ['"', "\n", "\x01", "å"])
+def test_an_answer_of_the_largest_size_fits_whatever_it_holds(character, monkeypatch):
+    monkeypatch.setattr(calls, "LINE_BYTES_MAX", 2000)
+    told = [("invoice:1:case", Answer(422, (character * 1000).encode()[:1000]))]
+    stream = io.BytesIO()
+    calls.write_answers(stream, HEAD, told)
+    stream.seek(0)
+    assert list(calls.read_answers(stream)) == told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -24,6 +25,7 @@ from gateway.formats.record import (
     record,
     text,
 )
+from gateway.formats.record_line import Liner
 from gateway.formats.record_pattern import pattern
 
 
@@ -69,6 +71,23 @@ def test_every_value_that_fits_survives_the_round_trip(values):
     line = encode(Line(**values))
     assert len(line) == 40
     assert decode(Line, line) == Line(**values)
+
+
+FEW = Liner(GOOD, "amount", "name", end="\r\n")
+
+
+@given(fields)
+def test_a_line_of_which_few_fields_vary_is_that_of_the_record(values):
+    few = values["amount"], values["name"]
+    assert FEW.line(*few) == encode(replace(GOOD, amount=few[0], name=few[1])) + "\r\n"
+
+
+@pytest.mark.parametrize(
+    ("few", "told"), [((10**8, "Åse"), "Line.amount: .*100000000"), ((1, "Åse\n"), "Line.name: .*n'")]
+)
+def test_a_value_that_does_not_fit_is_named_though_no_record_was_made(few, told):
+    with pytest.raises(EncodeError, match=told):
+        FEW.line(*few)
 
 
 @pytest.mark.parametrize(

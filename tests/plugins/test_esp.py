@@ -54,6 +54,13 @@ def test_each_layout_asks_for_its_own_settings(house, clock, tmp_path):
         world_of(house, clock, tmp_path, service="reminder", profile="kravport-sls-1", settings={})
 
 
+@pytest.mark.rule("R-FA-01")
+def test_an_agency_whose_files_cannot_be_marked_is_no_factor(sqlite_house, clock, tmp_path):
+    """Said when the agreement is made: the evening would stop at the first file."""
+    with pytest.raises(DataError, match="cannot mark files as assigned"):
+        world_of(sqlite_house, clock, tmp_path, **SLS, service="reminder", treated_as_factoring=True)
+
+
 def test_the_schema_is_the_same_file_everywhere():
     """Plugins may not import each other, so each ships it; this test is what keeps the copies one fact."""
     assert SCHEMA.read_bytes() == INTRUM_SCHEMA.read_bytes()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-import responses
 
 from gateway import https
 from gateway.domain.calls import Answer
@@ -27,7 +26,7 @@ from gateway.testing.agency_kit import (
 from gateway.testing.api_calls import SandboxCalls
 from gateway.testing.api_conformance import ApiConformance
 from plugins import kravia
-from plugins.kravia import bodies, fetching
+from plugins.kravia import asking, bodies, fetching
 from plugins.kravia.sandbox import TOKEN, make_sandbox
 
 FACTS = {"client_number": "4711", "currency": "NOK"}
@@ -135,6 +134,9 @@ class Journal:
     def known(self, key):
         return self.notes.get(key)
 
+    def renewed(self, key, request):
+        assert self.notes[key] is None
+
     def answered(self, key, request, answer):
         self.notes[key] = answer
 
@@ -143,12 +145,6 @@ class Journal:
 
     def open_for(self, key):
         return timedelta(days=1)
-
-
-@pytest.fixture
-def net():
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mocked:
-        yield mocked
 
 
 def delivered(agreement, claims, journal, *, are_new=True):
@@ -193,7 +189,7 @@ def test_a_registration_nobody_answered_is_searched_for_before_it_is_made_again(
     assert register.call_count == posts
     asked = search.calls[0].request.params
     assert asked == {
-        "byAscending": "True", "lastUpdatedTime": "2026-11-23T00:00:00", "orderBy": "11", "skip": "0", "top": "20",
+        "byAscending": "True", "lastUpdatedTime": "2026-11-22T00:00:00", "orderBy": "11", "skip": "0", "top": "20",
     }  # fmt: skip
     answer = journal.notes["invoice:kp-7f3a-500124:register"]
     assert json.loads(answer.body)["invoiceId"] == (9 if posts else 8)
@@ -243,22 +239,157 @@ def kept(form, answer, number="12"):
     return as_inbound(encoded({"format": form, "creditor": "10001", "id": number, "answer": decoded(encoded(answer))}))
 
 
-def test_a_list_that_moves_is_read_to_its_end(agreement, tmp_path):
-    """Fifty cases of the same second, and one that changes between two pages: none is passed over, and a look ends."""
+class Spoilt(SandboxCalls):
+    """Some answers are others than the sandbox's: by their paths an answer, or None where the line breaks."""
+
+    def __init__(self, sandbox):
+        super().__init__(sandbox.app, "/api/v2", lambda: {"Authorization": TOKEN})
+        self.spoilt = {}
+
+    def ask(self, request):
+        answer = self.spoilt[request.path] if request.path in self.spoilt else super().ask(request)
+        if answer is None:
+            raise DeliveryError("status 502")
+        return answer
+
+
+@pytest.fixture
+def far(agreement, tmp_path):
+    """A sandbox with three cases, and the way to it."""
     sandbox = make_sandbox(tmp_path, {**FACTS, "client_number": "10001"})
-    calls = SandboxCalls(sandbox.app, "/api/v2", lambda: {"Authorization": TOKEN})
-    for planned in bodies.calls_for([sample_claim("NO", number) for number in range(1, 51)], agreement, are_new=True):
+    calls = Spoilt(sandbox)
+    register(agreement, calls, range(1, 4))
+    yield sandbox, calls
+    sandbox.close()
+
+
+def register(agreement, calls, numbers):
+    for planned in bodies.calls_for([sample_claim("NO", number) for number in numbers], agreement, are_new=True):
         assert calls.once(planned.key(), kravia.sending._post(planned, planned.body)).is_accepted
+
+
+def looked(agreement, calls, since=""):
+    """Look until nothing is left; return what was told by its names, and the watermark."""
+    told = {}
+    for _ in range(60):
+        page = kravia.plugin.fetch(agreement, calls, since)
+        told |= {file.filename: file for file in page.files}
+        since = page.since
+        if not page.is_more:
+            return told, since
+    pytest.fail("a look without an end")
+
+
+def test_a_list_that_moves_is_read_to_its_end(agreement, far):
+    """Fifty cases of the same second, and one that changes between two pages: none is passed over, and a look ends."""
+    sandbox, calls = far
+    register(agreement, calls, range(4, 51))
     page = kravia.plugin.fetch(agreement, calls, "")
     seen = {file.filename for file in page.files}
     sandbox.set_status("kp-1", "Paused")
-    while page.is_more:
-        page = kravia.plugin.fetch(agreement, calls, page.since)
-        seen |= {file.filename for file in page.files}
-    assert len(seen) == 50
-    again = kravia.plugin.fetch(agreement, calls, page.since)
-    assert all(file.filename in seen for file in again.files)
-    sandbox.close()
+    told, since = looked(agreement, calls, page.since)
+    assert len(seen | set(told)) == 50
+    again, _ = looked(agreement, calls, since)
+    assert set(again) <= seen | set(told)
+
+
+class Moving:
+    """A hundred cases of one second; whenever a page was shown, *moved* of the first of them are updated again."""
+
+    SECOND = datetime(2026, 11, 23, 18)  # noqa: DTZ001  # Kravia's times name no zone
+
+    def __init__(self, moved, *, for_ever=False):
+        self._moved, self._for_ever, self._asked = moved, for_ever, 0
+        self._cases = dict.fromkeys(range(1000, 1100), self.SECOND)
+
+    def ask(self, request):
+        if request.path != "/invoice/search":
+            return Answer(200, b'{"settlements":[]}')
+        self._asked += 1
+        query = dict(request.query)
+        cases = sorted((when, number) for number, when in self._cases.items())
+        listed = [one for one in cases if one[0].isoformat() >= query.get("lastUpdatedTime", "")]
+        shown = listed[int(query["skip"]) :][: int(query["top"])]
+        for when, number in cases[: self._moved]:
+            if when == self.SECOND or self._for_ever:
+                self._cases[number] = self.SECOND + timedelta(seconds=self._asked)
+        told = [row(number, f"kp-{number}", when.isoformat()) for when, number in shown]
+        return Answer(200, encoded({"invoices": told}))
+
+
+@pytest.mark.rule("P4")
+@pytest.mark.parametrize("moved", [0, 5, 6, 10])
+def test_however_many_cases_move_between_two_pages_none_is_passed_over(agreement, moved):
+    since = Moving.SECOND - timedelta(days=1)
+    for number in range(1000, 1100, 3):
+        assert asking.registered(Moving(moved), kravia.Names(), f"kp-{number}", since) == str(number)
+    assert asking.registered(Moving(moved), kravia.Names(), "kp-absent", since) == ""
+    assert len(looked(agreement, Moving(moved))[0]) == 100
+
+
+@pytest.mark.rule("P4")
+def test_of_a_list_that_never_rests_nothing_is_believed_to_be_absent():
+    with pytest.raises(DeliveryError, match="moves"):
+        asking.registered(Moving(3, for_ever=True), kravia.Names(), "kp-absent", None)
+
+
+@pytest.mark.rule("P1")
+@pytest.mark.parametrize(
+    ("path", "answer", "untold"),
+    [
+        ("/settlements", Answer(200, b'{"payouts":[]}'), {"settlement-1.json"}),
+        ("/settlements", Answer(200, b"<html>\xff"), {"settlement-1.json"}),
+        ("/settlements", Answer(404, b'{"trace":"7"}'), {"settlement-1.json"}),
+        ("/settlements", Answer(200, b'{"settlements":[{"id":3},{"settlementId":1}]}'), set()),
+        ("/settlements", Answer(200, b'{"settlements":[{"settlementId":2,"a":"\\ud83d"},{"settlementId":1}]}'), set()),
+        ("/invoice/1553003/details", Answer(404, b'{"trace":"8"}'), {"invoice-1553003.json"}),
+        ("/invoice/1553003/details", Answer(200, b"<html>"), {"invoice-1553003.json"}),
+        ("/invoice/search", Answer(200, b'{"items":[]}'), {f"invoice-{number}.json" for number in range(1_553_001, 1_553_004)}),
+        ("/invoice/search", Answer(200, b'{"invoices":[{"invoiceId":1},{"invoiceId":1553001,"lastUpdatedTime":"2026-11-23"}]}'),
+         {f"invoice-{number}.json" for number in range(1_553_002, 1_553_004)}),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_is_kept_for_a_person_and_keeps_nothing_else_back(agreement, far, path, answer, untold):
+    sandbox, calls = far
+    sandbox.pay("kp-1", 100, date(2026, 11, 25))
+    sandbox.write_payments(datetime(2026, 11, 25))  # noqa: DTZ001  # the sandbox takes its day
+    whole, _ = looked(agreement, calls)
+    calls.spoilt[path] = answer
+    told, since = looked(agreement, calls)
+    [unread] = set(told) - set(whole)
+    assert set(whole) - set(told) == untold
+    if answer.is_accepted and answer.body.isascii():
+        assert decoded(told[unread].content)["answer"].encode() == answer.body
+    file = as_inbound(told[unread].content)
+    assert kravia.plugin.identify_inbound(file, (agreement,)) is InboundKind.CASE_STATUS
+    with pytest.raises(DecodeError, match=f"{path}: Kravia's answer cannot be read"):
+        list(kravia.plugin.import_case_status(file, (agreement,)))
+    assert unread in looked(agreement, calls, since)[0], "the same at every look"
+    calls.spoilt.clear()
+    sandbox.set_status("kp-3", "Paid")
+    assert untold - {"invoice-1553003.json"} <= set(looked(agreement, calls, since)[0])
+    assert b"Paid" in looked(agreement, calls, since)[0]["invoice-1553003.json"].content
+
+
+def test_settlements_that_do_not_come_hold_no_invoice_back(agreement, far, clock):
+    sandbox, calls = far
+    sandbox.now, calls.spoilt["/settlements"] = clock, None
+    told, since = {}, ""
+    for status in ("Active", "Paused", "Paid"):
+        clock.advance(days=1)
+        sandbox.set_status("kp-1", status)
+        for _ in range(3):
+            told, since = until_it_fails(agreement, calls, told, since)
+        assert status.encode() in told["invoice-1553001.json"].content
+    assert len(told) == 3
+
+
+def until_it_fails(agreement, calls, told, since):
+    try:
+        page = kravia.plugin.fetch(agreement, calls, since)
+    except DeliveryError:
+        return told, since
+    return told | {file.filename: file for file in page.files}, page.since
 
 
 def settlement(*parts, amount, **more):
@@ -289,10 +420,24 @@ def test_a_settlement_is_payments_and_its_sum_is_proven(agreement):
         list(kravia.plugin.import_payments(settlement((10, 11), amount=10), (agreement,)))
 
 
+@pytest.mark.rule("R-PM-10")
+def test_a_payment_that_stands_twice_in_a_settlement_is_booked_neither_once_nor_twice(agreement):
+    part = {"paymentId": 9, "invoiceId": 7, "amount": 440, "capital": 440, "date": "2026-11-25"}
+    file = settlement(amount=880, collected=[part, part])
+    with pytest.raises(DecodeError, match=r"collected\.[12]\.paymentId"):
+        list(kravia.plugin.import_payments(file, (agreement,)))
+
+
+def test_money_that_no_name_fits_is_quarantined_until_the_names_are_mended(agreement):
+    file = kept(fetching.SETTLEMENT, {"id": 12, "sum": 5})
+    assert kravia.plugin.identify_inbound(file, (agreement,)) is InboundKind.PAYMENTS
+    with pytest.raises(DecodeError, match="under the names of the agreement"):
+        list(kravia.plugin.import_payments(file, (agreement,)))
+
+
 @pytest.mark.parametrize(
     "file",
     [
-        kept(fetching.SETTLEMENT, {"id": 12, "sum": 5}),
         kept(fetching.INVOICE, {"id": 12, "state": "Open"}),
         as_inbound(
             b'{"header":{"algorithm":"MD5"},"data":{"timestamp":1,"eventType":"CaseUpdate","claimId":7},"signature":"0"}'

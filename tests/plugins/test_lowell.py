@@ -1,6 +1,6 @@
 """Lowell: the same profile, a milder intake (R-CD), and money that comes by way of its bank (lowell.md 4, R-PM-06)."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import netsgiro
@@ -10,6 +10,7 @@ from lxml import etree
 from gateway.agencies import Agencies
 from gateway.domain.checks import check_customer, has_blocking
 from gateway.domain.exchange import CustomerKind, InboundKind, Service, Severity
+from gateway.formats.cremul import CremulReader
 from plugins.intrum import SCHEMA as INTRUM_SCHEMA
 from plugins.intrum import plugin as intrum
 from plugins.lowell import SCHEMA, plugin
@@ -187,6 +188,22 @@ def test_ocr_giro_holds_the_payments_with_a_kid(agency):
     assert end_of_assignment[8:41] == f"{3:08d}{8:08d}{125400:017d}"
     assert end_of_transmission[8:41] == f"{3:08d}{10:08d}{125400:017d}"
     assert agency.write_ocr_giro(NOW) is None
+
+
+def test_cremul_holds_the_payments_with_a_kid_day_by_day(agency):
+    agency.pay("kp-c-1", 1250_00, ON)
+    agency.pay("kp-c-2", 1_05, ON + timedelta(days=1))
+    agency.pay("kp-c-3", 10_00, ON)
+    assert agency.write_cremul(NOW) == "cremul.001"
+    with (agency.download / "cremul.001").open("rb") as stream:
+        payments = list(CremulReader(stream))
+    assert [
+        (row.reference, row.amount_minor, row.booking_date, row.account, row.payer_account) for row in payments
+    ] == [
+        ("2345676", 1250_00, ON, "15030000017", "15030000025"),
+        ("123456782", 1_05, ON + timedelta(days=1), "15030000017", "15030000025"),
+    ]
+    assert agency.write_cremul(NOW) is None
 
 
 def test_camt054_holds_the_rest_with_totals(agency):

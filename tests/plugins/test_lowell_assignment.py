@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import pytest
 
+from gateway.domain.calls import Answer
 from gateway.domain.exchange import CustomerKind, Direction, Origin
 from gateway.domain.identifiers import make_viitenumero
 from gateway.formats.calls import encoded
@@ -134,3 +135,8 @@ def test_what_keeps_a_claim_out_is_said(agreement, changes, place):
 )
 def test_a_candidate_is_shown_only_where_there_is_one(body, found):
     assert assignment.candidate(body) == found
+
+
+def test_where_an_answer_points_is_shown_too():
+    answer = Answer(201, b"", {"location": "/assignments/LA-000123"})
+    assert assignment._awaits(answer).endswith("Answer: /assignments/LA-000123")

@@ -14,11 +14,9 @@ from typing import ClassVar
 import pytest
 import responses
 
-from gateway import https
-from gateway.domain.calls import Answer
 from gateway.domain.exchange import Direction, InboundKind, LinkKind, Severity
 from gateway.domain.instructions import Action, Instruction
-from gateway.errors import DataError, DecodeError, DeliveryInDoubt, EncodeError
+from gateway.errors import DataError, DecodeError, EncodeError
 from gateway.formats.calls import CallFile, encoded
 from gateway.services.called import Repeated
 from gateway.testing.agency_kit import (
@@ -33,10 +31,7 @@ from gateway.testing.agency_kit import (
 from gateway.testing.api_conformance import ApiConformance
 from plugins.intrum import PROFILE, ophelos, plugin
 from plugins.intrum.sandbox import make_sandbox
-
-LAYOUT, BASE = "ophelos-2025-04-01", "https://api.ophelos.example"
-AGREEMENT = sample_agreement(PROFILE, {"organisation_id": "org_1", "tenant_id": "ten_7"}, market="FI", layout=LAYOUT)
-CLAIM = sample_claim("FI", 1)
+from tests.plugins.ophelos_cases import AGREEMENT, BASE, CLAIM, LAYOUT, listing, made, way
 
 
 class TestOphelos(ApiConformance):
@@ -56,28 +51,13 @@ class TestOphelos(ApiConformance):
         return {"Authorization": f"Bearer {token}"}
 
 
-def made(claims, agreement=AGREEMENT, *, are_new=True):
-    sink = MemorySink()
-    export = plugin.export_invoice if are_new else plugin.export_linked_items
-    export(claims, agreement, sample_seal(PROFILE, agreement), sink)
-    [content] = sink.files.values()
-    return content
-
-
 def planned(*claims, **more):
     return list(CallFile(io.BytesIO(made(claims, **more))))
 
 
 @pytest.fixture
-def net():
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mocked:
-        yield mocked
-
-
-@pytest.fixture
 def calls():
-    transport = {"kind": "https", "base_url": BASE, "auth": {"kind": "bearer"}}
-    return https.open_calls(transport, {"api_token": "sk_test"}, Repeated())
+    return way(Repeated())
 
 
 # --- what is sent ----------------------------------------------------------------------------------------------------
@@ -118,13 +98,15 @@ def test_items_and_instructions_in_their_own_words():
     charge = sample_item(3, LinkKind.CHARGE)._replace(direction=Direction.DEBIT, charge_kind="interest", number="")
     items = (sample_item(1, LinkKind.DIRECT_PAYMENT), sample_item(2, LinkKind.CREDIT_NOTE), charge)
     told = Instruction("kp-i-9", Action.HOLD, date(2026, 11, 23), date(2026, 12, 1), "Avtalt")
-    claim = CLAIM._replace(items=items, instructions=(told,), case_number="deb_1")
+    resolved = Instruction("kp-i-10", Action.DISPUTE_RESOLVED, date(2026, 11, 23), reason="Rettet")
+    claim = CLAIM._replace(items=items, instructions=(told, resolved), case_number="deb_1")
     at = "2026-11-18T00:00:00Z"
     assert [one.body["told"] for one in planned(claim, are_new=False)] == [
         {"amount": 10_000, "currency": "EUR", "transaction_at": at, "transaction_ref": "kp-900001-1", "metadata": {"gw_item": "kp-900001-1"}},
         {"kind": "credit", "description": "Credit note 8002", "amount": -10_000, "currency": "EUR", "transaction_at": at, "metadata": {"gw_item": "kp-900002-1"}},
         {"kind": "interest", "description": "Fee", "amount": 10_000, "currency": "EUR", "transaction_at": at, "metadata": {"gw_item": "kp-900003-1"}},
         {"reason": "Avtalt (kp-i-9)", "end_at": "2026-12-01T23:59:59Z"},
+        {},
     ]  # fmt: skip
 
 
@@ -167,92 +149,6 @@ def test_a_file_that_says_other_amounts_than_its_totals_is_refused():
     ):
         with pytest.raises(DecodeError):
             plugin.verify_envelope(envelope, AGREEMENT, io.BytesIO(damaged))
-
-
-# --- calls -----------------------------------------------------------------------------------------------------------
-
-
-class Noting(Repeated):
-    """Keeps answers for a delivery that is tried again."""
-
-    def __init__(self):
-        self.notes = {}
-
-    def begin(self, key, request):
-        return self.notes.get(key)
-
-    known = lambda self, key: self.notes.get(key)  # noqa: E731
-
-    def answered(self, key, request, answer):
-        self.notes[key] = answer
-
-
-def listing(*things, **headers):
-    return {"json": {"object": "list", "data": list(things)}, "headers": headers}
-
-
-@pytest.mark.parametrize(("setting", "where"), [({}, "/customers/search"), ({"search_address": "list"}, "/customers")])
-def test_each_call_names_its_version_and_tenant_and_searches_where_it_is_told(net, setting, where):
-    agreement = replace(AGREEMENT, settings={**AGREEMENT.settings, **setting})
-    journal = Noting()
-    calls = https.open_calls(
-        {"kind": "https", "base_url": BASE, "auth": {"kind": "bearer"}}, {"api_token": "sk"}, journal
-    )
-    customer = {"id": "cus_9", "metadata": {"gw_customer": "4711:10001"}}
-    stranger = {"id": "cus_8", "metadata": {"gw_customer": "4711:10002"}}
-    net.get(BASE + where, **listing(stranger, customer))
-    net.get(f"{BASE}/customers/cus_9", json=customer)
-    net.get(BASE + where.replace("customers", "debts"), **listing())
-    net.post(f"{BASE}/debts", json={"id": "deb_1", "status": {"value": "initializing"}}, status=201)
-    net.post(f"{BASE}/debts/deb_1/ready", json={"id": "deb_1", "status": {"value": "prepared"}})
-    for _ in range(2):  # a delivery that is tried again asks for nothing it knows
-        ophelos.deliver(io.BytesIO(made([CLAIM], agreement)), agreement, calls)
-    asked = [call.request for call in net.calls]
-    assert [request.method for request in asked] == ["GET", "GET", "GET", "POST", "POST"]
-    assert asked[0].params == {"query": "metadata['gw_customer']:'4711:10001'", "limit": "100"}
-    assert {(one.headers["Ophelos-Version"], one.headers["OPHELOS_TENANT_ID"]) for one in asked} == {
-        ("2025-04-01", "ten_7")
-    }
-    assert json.loads(asked[3].body)["customer_id"] == "cus_9"
-    assert list(journal.notes) == ["invoice:kp-1:customer", "invoice:kp-1:debt", "invoice:kp-1:ready"]
-
-
-def test_a_customer_in_doubt_is_not_made_again_for_the_next_invoice(net, calls):
-    net.get(f"{BASE}/customers/search", **listing())
-    net.post(f"{BASE}/customers", status=500)
-    with pytest.raises(DeliveryInDoubt):
-        ophelos.deliver(
-            io.BytesIO(made([CLAIM, sample_claim("FI", 2)._replace(customer=CLAIM.customer)])), AGREEMENT, calls
-        )
-    assert sum(call.request.method == "POST" for call in net.calls) == 1
-
-
-def test_a_search_that_is_refused_stops_everything(net, calls):
-    net.get(f"{BASE}/customers/search", status=403, json={"message": "no scope"})
-    with pytest.raises(DataError, match="403: no scope"):
-        ophelos.deliver(io.BytesIO(made([CLAIM])), AGREEMENT, calls)
-
-
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        (Answer(422, b'{"errors":{"currency":["is not included"],"amount":["a","b"]}}'), ("422", "currency: is not included; amount: a, b")),
-        (Answer(409, b'{"message":"already withdrawn"}'), ("409", "already withdrawn")),
-        (Answer(400, b"<html>bad</html>"), ("400", "<html>bad</html>")),
-        (Answer(404, b'{"errors":[]}'), ("404", '{"errors":[]}')),
-    ],
-)  # fmt: skip
-def test_a_refusal_is_told_field_by_field_and_else_in_its_own_words(answer, told):
-    key = "invoice:kp-1:debt"
-    head = {"format": "kravport-answers-1", "agency": "intrum", "layout": LAYOUT, "kind": "claims", "sequence": 1,
-            "file_id": "f", "currency": "EUR", "is_test": True}  # fmt: skip
-    lines = (head, {"key": "invoice:kp-2:debt", "status": 201, "body": '{"id":"deb_2"}'},
-             {"key": key, "status": answer.status, "body": answer.body.decode()})  # fmt: skip
-    file = as_inbound(b"".join(encoded(line) + b"\n" for line in lines))
-    assert plugin.identify_inbound(file, (AGREEMENT,)) is InboundKind.RECEIPT
-    taken, refused = plugin.import_receipt(file, (AGREEMENT,)).objects
-    assert (taken.object_id, taken.is_accepted, taken.case_number) == ("kp-2", True, "deb_2")
-    assert (refused.object_id, refused.is_accepted, refused.reason_code, refused.reason_text) == ("kp-1", False, *told)
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -304,6 +200,22 @@ def test_pages_are_walked_and_a_change_while_walking_is_not_missed(net, calls):
     net.get(f"{BASE}/organisations/org_1/payments/search", **listing())
     assert looked(calls, since)[0] == ["ophelos-debt-deb_1"], "again, because it is later than the first page was"
     assert net.calls[-3].request.params["query"] == "updated_at>=2026-11-22"
+
+
+@pytest.mark.rule("P1")
+def test_money_that_is_seen_later_than_it_was_written_is_told(net, calls):
+    """Another payment was seen first, after midnight; the query asks for the days before it, too."""
+    ours = [thing("pay_2", "2026-11-23T00:00:05Z", transaction_ref="ch_2")]
+    net.get(f"{BASE}/debts", **listing())
+    net.get(f"{BASE}/organisations/org_1/payments", **listing(*ours))
+    net.get(f"{BASE}/payouts", **listing())
+    names, since = looked(calls, "")
+    assert names == ["ophelos-payment-pay_2"]
+    late = [thing("pay_1", "2026-11-22T23:59:58Z", transaction_ref="ch_1"), thing("pay_0", "2026-11-21T08:00:00Z")]
+    search = net.get(f"{BASE}/organisations/org_1/payments/search", **listing(*ours, *late))
+    names, _ = looked(calls, since)
+    assert set(names) == {"ophelos-payment-pay_2", "ophelos-payment-pay_1", "ophelos-payment-pay_0"}
+    assert search.calls[0].request.params["query"] == "updated_at>=2026-11-20"
 
 
 @pytest.mark.parametrize(

@@ -59,3 +59,21 @@ def test_the_guide_names_every_order_and_misbehaviour(tmp_path):
 def test_what_is_wrong_with_a_configuration_is_said(tmp_path, change, why):
     with pytest.raises(ConfigurationError, match=why):
         mailboxes(config(tmp_path, **change))
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        ({"method": "set_status", "args": ["kp-1"]}, "set_status: "),
+        ({"method": "lose_receipts"}, "lose_receipts: "),
+        ({"method": "pay", "args": ["kp-1", 100, {"date": "2026-11-24"}]}, "pay: no case kp-1"),
+        ({"method": "close"}, "no order 'close'"),
+    ],
+)
+def test_an_order_that_cannot_be_obeyed_is_answered_and_stops_nothing(tmp_path, order, why):
+    root, boxes = mailboxes(config(tmp_path, agencies=[EXAMPLE["agencies"][4]]))
+    (root / "kravia" / "orders" / "0001.json").write_text(json.dumps([{"method": "balances"}, order]))
+    boxes["kravia"].work()
+    done = json.loads((root / "kravia" / "orders" / "0001.done").read_text())
+    assert done["results"] == [{}]
+    assert why in done["error"]

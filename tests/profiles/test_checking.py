@@ -38,9 +38,8 @@ def file_of(name):
 
 
 def refusal(file, wrong):
-    owner = agreement(
-        "123", file.profile.currencies[0] if file.profile.currencies else "NOK", business_id="23456780", ledger_id="L"
-    )
+    currency = file.profile.currencies[0] if file.profile.currencies else "NOK"
+    owner = agreement("123", currency, business_id="23456780", ledger_id="L", late_interest="1150")
     try:
         export(file, [wrong], owner, seal(file.layout.key, 1), MemorySink())
     except EncodeError as error:

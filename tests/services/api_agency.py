@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 
 import requests
@@ -116,11 +117,15 @@ class ApiAgency(AgencyHooks):
 
 
 class FarSide:
-    """What the agency has, and how it answers: *moods* are used up one a ``POST``, then it answers as it should."""
+    """What the agency has, and how it answers: *moods* are used up one a ``POST``, then it answers as it should.
+
+    *meanwhile* happens while it is at a ``POST``.
+    """
 
     def __init__(self, mocked: responses.RequestsMock) -> None:
         self.cases: dict[str, int] = {}
         self.moods: list[str] = []
+        self.meanwhile: Callable[[], object] = lambda: None
         self.tokens, self.posts, self.good = 0, 0, "t1"
         mocked.add_callback(responses.POST, TOKENS, self._token)
         mocked.add_callback(responses.POST, f"{BASE}/cases", self._post)
@@ -134,6 +139,7 @@ class FarSide:
 
     def _post(self, request):
         self.posts += 1
+        self.meanwhile()
         mood = self.moods.pop(0) if self.moods else ""
         if mood == "expired":
             self.good = "gone"
@@ -141,6 +147,8 @@ class FarSide:
             return 401, {}, ""
         if mood in {"429", "503"}:
             return int(mood), {"Retry-After": "600"}, ""
+        if mood == "soon":
+            return 429, {"Retry-After": "20"}, ""
         if mood == "refused":
             return 422, {}, '{"errors":{"number":["no good"]}}'
         if mood == "down":
@@ -151,9 +159,13 @@ class FarSide:
             self.cases[number] = 100 + len(self.cases)
         if mood in {"silent", "lost"}:
             raise requests.ReadTimeout
-        if mood == "500":
-            return 500, {}, "oops"
-        return 201, {}, json.dumps({"id": self.cases[number], "ssn": "01018012345"})
+        if mood in {"303", "408", "500"}:
+            return int(mood), {}, "oops"
+        return (
+            201,
+            {"Location": f"{BASE}/cases/01018012345"},
+            json.dumps({"id": self.cases[number], "ssn": "01018012345"}),
+        )
 
     def _search(self, request):
         found = self.cases.get(request.params["number"])

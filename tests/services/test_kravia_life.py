@@ -9,7 +9,7 @@ import pytest
 from gateway import https
 from gateway.db.tables import Claim, Envelope, InboundFile
 from gateway.jobs import Desk
-from gateway.services import agreements, schedule
+from gateway.services import agreements, inbound, schedule
 from gateway.testing.api_sandbox import serving
 from plugins.kravia.sandbox import TOKEN, make_sandbox
 from tests.rules.world import ACTOR, World
@@ -106,6 +106,35 @@ def test_from_the_evening_to_the_settlement(kravia):
     assert [call.path for call in sandbox.calls() if call.method == "POST"].count("/api/v2/invoice/payment") == 1, (
         "no echo"
     )
+
+
+@pytest.mark.rule("P1")
+def test_what_cannot_be_read_is_quarantined_and_read_again_once_the_names_are_mended(kravia):
+    world, sandbox = kravia
+    world.invoice("1001", 4600, **LATE)
+    evening(world)
+    agreements.change_agreement(world.house, world.agreement_id, named({"paid_out": "sum", "found": "items"}), ACTOR)
+    claim = world.claim("1001").claim_id
+    sandbox.pay(claim, 100_000, date(2026, 11, 25))
+    sandbox.write_payments(world.clock())
+    sandbox.set_status(claim, "Paused")
+    until(world, lambda: quarantined(world).keys() >= {"settlement-1.json"}, "the settlement")
+    assert not world.payments()
+    [unread] = quarantined(world).keys() - {"settlement-1.json"}
+    assert unread.startswith("unread-")
+    agreements.change_agreement(world.house, world.agreement_id, named({}), ACTOR)
+    inbound.replay(world.house, quarantined(world)["settlement-1.json"], ACTOR)
+    until(world, lambda: world.claim("1001").agency_state == "paused", "the state of the case")
+    assert [payment.amount_minor for payment in world.payments()] == [100_000]
+    assert quarantined(world).keys() == {unread}
+
+
+def named(names):
+    return {"settings": {"answer_names": names}}
+
+
+def quarantined(world):
+    return {row.filename: row.id for row in world.rows(InboundFile, InboundFile.state == "quarantined")}
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from gateway import https
 from gateway.db.tables import AgencyCall, Claim, ClaimInstruction, Envelope, InboundFile
 from gateway.domain.instructions import Action
 from gateway.jobs import Desk
-from gateway.services import agreements, instructions, mailbox, schedule
+from gateway.services import agreements, inbound, instructions, mailbox, schedule
 from gateway.testing.api_sandbox import Pusher, serving
 from gateway.web.webhooks import webhook_blueprint
 from plugins.intrum.ophelos_sandbox import OphelosSandbox
@@ -291,7 +291,7 @@ def test_webhooks_only_ring(sqlite_creditor):
     assert far.pushes() == []
     assert set(statuses) == {202, 200}, "200: it was here before"
     assert [payment.key[:12] for payment in world.payments()] == ["ophelos:pay_"]
-    rung = [row for row in world.rows(InboundFile) if row.channel == "webhook"]
+    rung = [row for row in world.rows(InboundFile) if row.channel == inbound.BELL]
     assert {(row.kind, row.state) for row in rung} == {("notice", "imported")}
     assert len(rung) == statuses.count(202) == 7
     forged = {"Ophelos-Signature": "t=1,v1=00"}

@@ -18,14 +18,18 @@ def test_national_ids_are_masked_wherever_they_stand(country, number):
 
 
 @pytest.mark.parametrize(
-    "given", ["010170 12345", "010170-12345", "19800101-2385", "800101-2385", "800101+2385", "198001012385"]
-)
+    "given",
+    [
+        "010170 12345", "010170-12345", "19800101-2385", "800101-2385", "800101+2385", "198001012385", "8112189876",
+        "131052-308T", "131052A308T", "131052+308T",
+    ],
+)  # fmt: skip
 def test_every_way_of_writing_them(given):
     assert masked_text(f"x {given} y") == "x *** y"
 
 
 def test_amounts_times_and_references_stay_readable():
-    text = "invoice 10001, 125000 øre, 2026-11-23T17:00:00+00:00, envelope 270, KID 00100012000004, attempt 3"
+    text = "invoice 10001, 125000 øre, 2026-11-23T17:00:00+00:00, envelope 270, KID 00100012000004, attempt 3, 8112189877 in all"
     assert masked_text(text) == text
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date, timedelta
 
 import pytest
 
 from gateway.db.blobs import open_blob
-from gateway.db.tables import Envelope, InboundFile
+from gateway.db.tables import CaseAnswer, Envelope, InboundFile
 from gateway.errors import DataError, Refused
 from gateway.formats import pull as messages
 from gateway.services import agreements, creditors, delivery, inbound, pull, watch
@@ -263,9 +266,54 @@ def test_a_repeat_changes_nothing_and_another_message_under_its_id_is_refused(fj
     assert [row.amount_minor for row in fjord.payments()] == [100], "the payment's own id is known from another report"
 
 
+@pytest.mark.rule("R-PM-08")
+def test_payment_ids_are_an_agreements_own(fjord, app):
+    second = fjord.agree("esp", **{**FETCHES, "client_number": "5", "service": "collection", "may_create_cases": False})
+    agreements.activate(fjord.house, second, ACTOR)
+    others_api = Api(app, creditors.add_agency_key(fjord.house, second, "ESP collection", ACTOR))
+    fjord.report("payments", "m-1", **told(payment("", 30000, principal_minor=0, unallocated_minor=30000)))
+    others = told(payment("", 44000, principal_minor=0, unallocated_minor=44000))
+    report = {"format": "kravport-pull-1", "report": "payments", "message_id": "m-1", **others}
+    kept = others_api("POST", "/agency/reports", report)
+    inbound.process(fjord.house, int(kept.json["report_id"]))
+    assert [row.amount_minor for row in fjord.payments()] == [30000, 44000]
+
+
+@pytest.mark.parametrize("sign", ["\0", "\n", "\ud83d", "\u2028"])
+def test_a_text_with_a_control_character_or_half_a_character_is_refused(fjord, sign):
+    claim_id = fjord.claim("1").claim_id
+    assert fjord.answer(claim_id, accepted=True, case_number=f"A{sign}").status_code == 422
+    assert fjord.answer(claim_id, accepted=False, reason_code="X", reason_text=f"A{sign}").status_code == 422
+    for changes in ({"payment_id": f"A{sign}"}, {"text": f"{sign}x"}):
+        assert fjord.report("payments", "m-1", **told(payment(claim_id, 100, **changes))).status_code == 422
+    assert fjord.answer(claim_id, accepted=True, case_number="A").status_code == 200
+    assert not fjord.rows(InboundFile, InboundFile.agreement_id == fjord.agreement_id)
+    assert (
+        fjord.agency_api("PUT", "/agency/cases/kp%00/answer", {"accepted": True, "case_number": "A"}).status_code == 404
+    )
+
+
+def test_the_same_answer_twice_at_once_is_taken_once(fjord, monkeypatch):
+    claim_id = fjord.claim("1").claim_id
+    real, barrier = pull.upsert_ignore, threading.Barrier(2)
+
+    def both_have_looked(*arguments):
+        with suppress(threading.BrokenBarrierError):  # SQLite lets one writer in at a time
+            barrier.wait(timeout=10 if fjord.house.database.engine.dialect.name == "postgresql" else 0.1)
+        real(*arguments)
+
+    monkeypatch.setattr(pull, "upsert_ignore", both_have_looked)
+    with ThreadPoolExecutor() as pool:
+        given = {"accepted": True, "case_number": "C-1"}
+        both = [pool.submit(pull.answer, fjord.house, fjord.agreement_id, claim_id, given) for _ in range(2)]
+        assert any(one.result() for one in both)
+    assert len(fjord.rows(CaseAnswer)) == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "place"),
     [
+        (told(payment("kp-1", 100), payment("kp-1", 100)), "payments.1.payment_id"),
         ({"count": 2}, "count, total_minor"),
         ({"currency": "nok"}, "currency"),
         ({"payments": [payment("kp-1", 100, principal_minor=90)]}, "payments.0"),
@@ -315,7 +363,7 @@ def test_an_agency_sees_nothing_of_anothers(fjord, house, clock, tmp_path, app):
     theirs, _ = other.cases()
     assert (len(mine), len(theirs)) == (3, 1)
     assert not {*mine} & {*theirs}
-    assert set(other.cases(cursor)[0]) <= {*theirs}, "a cursor of somebody else's opens nothing of theirs"
+    assert other.agency_api("GET", f"/agency/cases?after={cursor}").status_code == 400, "somebody else's cursor"
     assert other.answer(mine[0], accepted=True, case_number="C-1").status_code == 404
     kept = fjord.report("status", "m-1", statuses=[{"claim_id": mine[0], "state": "active", "date": "2026-11-24"}])
     assert other.agency_api("GET", f"/agency/reports/{kept.json['report_id']}").status_code == 404
@@ -335,16 +383,64 @@ def test_a_key_opens_its_own_doors_only(fjord, app):
 
 
 def test_a_cursor_of_somebodys_own_making_is_refused(fjord):
-    for after in ("x", "1-2", "1-2-3-4", "-1-0-0", "1-0-" + "9" * 20):
+    first = fjord.cases(limit=1)[1].removeprefix("cases-")
+    for after in ("x", "1-2-3", "cases-1-2", "cases--1-0-0", "cases-1-0-" + "9" * 20, first, f"changes-{first}"):
         assert fjord.agency_api("GET", f"/agency/cases?after={after}").json["code"] == "request.query"
 
 
+@pytest.mark.rule("R-OP-13")
+def test_a_cursor_that_was_not_given_out_for_this_proves_nothing(fjord):
+    assert fjord.agency_api("GET", "/agency/cases?after=cases-999999999-0-0").status_code == 400
+    assert fjord.states() == ["sealed"]
+    _, end = fjord.cases()
+    place, _, size = end.rpartition("-")
+    assert fjord.agency_api("GET", f"/agency/cases?after={place}-{int(size) + 1}").status_code == 400
+    assert fjord.states() == ["sealed"]
+    fjord.cases(end)
+    fjord.accept("1", "2", "3")
+    fjord.payment("p2", 100)
+    fjord.link("2", "p2")
+    fjord.evening()
+    fjord.invoice("4", 1000, **DUE)
+    fjord.evening()
+    _, later = fjord.cases(end)
+    assert fjord.agency_api("GET", f"/agency/changes?after={later}").status_code == 400
+    assert fjord.states() == ["accepted", "sealed", "sealed"]
+    assert len(fjord.changes()["changes"]) == 1
+
+
 def test_a_cursor_into_the_middle_of_a_message_is_refused(fjord):
-    run, order, offset = map(int, fjord.cases(limit=1)[1].split("-"))
-    for wrong in (offset - 1, offset + 7, 10**9):
-        assert fjord.agency_api("GET", f"/agency/cases?after={run}-{order}-{wrong}").status_code == 400
+    place, _, offset = fjord.cases(limit=1)[1].rpartition("-")
+    for wrong in (int(offset) - 1, int(offset) + 7, 10**9):
+        assert fjord.agency_api("GET", f"/agency/cases?after={place}-{wrong}").status_code == 400
     with pytest.raises(pull.BadCursor):
-        pull.fetch(fjord.house, fjord.agreement_id, "cases", f"{run}-{order}-{offset + 1}", 10)
+        pull.fetch(fjord.house, fjord.agreement_id, "cases", f"{place}-{int(offset) + 1}", 10)
+
+
+@pytest.mark.rule("R-OP-02")
+def test_an_agreement_that_ended_hands_out_nothing_and_still_takes_what_the_agency_tells(fjord):
+    _, cursor = fjord.cases()
+    agreements.end(fjord.house, fjord.agreement_id, ACTOR)
+    for path in ("cases", f"cases?after={cursor}", "changes"):
+        refused = fjord.agency_api("GET", f"/agency/{path}")
+        assert (refused.status_code, refused.json["errors"][0]["reason"]) == (422, "agreement.not_active")
+    assert fjord.states() == ["delivered"], "what it asks on from, it has"
+    fjord.accept("1", "2", "3")
+    assert [fjord.claim(name).case_number for name in ("1", "2", "3")] == ["C-1", "C-2", "C-3"]
+    assert fjord.report("payments", "m-1", **told(payment(fjord.claim("1").claim_id, 74950))).status_code == 202
+    assert [row.amount_minor for row in fjord.payments()] == [74950]
+
+
+def test_a_key_of_a_draft_opens_nothing(fjord, app):
+    draft = fjord.agree("esp", **{**FETCHES, "client_number": "9"})
+    api = Api(app, creditors.add_agency_key(fjord.house, draft, "ESP", ACTOR))
+    status = {"statuses": [{"claim_id": fjord.claim("1").claim_id, "state": "active", "date": "2026-11-24"}]}
+    report = {"format": "kravport-pull-1", "report": "status", "message_id": "m-1", **status}
+    answer = {"accepted": True, "case_number": "C-1"}
+    calls = (("GET", "cases"), ("GET", "changes"), ("PUT", "cases/kp-1/answer", answer), ("POST", "reports", report))
+    for method, path, *value in calls:
+        refused = api(method, f"/agency/{path}", *value)
+        assert (refused.status_code, refused.json["errors"][0]["reason"]) == (422, "agreement.not_active")
 
 
 def test_fetching_and_its_layout_go_together(house, clock, tmp_path):

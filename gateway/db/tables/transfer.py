@@ -237,7 +237,7 @@ class AgencyCall(Base):
     """One call of an agency's API that an envelope becomes, noted before it is made (ADR 0029).
 
     ``begun`` without an answer: nobody knows. ``said``: a person found out that it arrived. *request* and *answer* are as
-    sent and received, but for private values, which are masked; *request_sha256* is that of the bytes as sent.
+    sent and received, but for private values, which are masked; *request_mac* is the keyed hash of the bytes as sent.
     """
 
     __tablename__ = "agency_call"
@@ -248,9 +248,10 @@ class AgencyCall(Base):
     method: Mapped[str]
     path: Mapped[str]
     request: Mapped[bytes]
-    request_sha256: Mapped[str]
+    request_mac: Mapped[str]
     begun_at: Mapped[datetime]
     status: Mapped[int] = mapped_column(default=0)
+    headers: Mapped[dict[str, Any]] = mapped_column(default=dict)
     answer: Mapped[bytes] = mapped_column(default=b"")
     answered_at: Mapped[datetime | None]
 

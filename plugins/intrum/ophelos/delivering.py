@@ -7,12 +7,12 @@ from typing import Any, BinaryIO
 
 from gateway.domain.calls import Answer, Calls, Found, Request
 from gateway.domain.exchange import Agreement
-from gateway.errors import DataError, DecodeError, DeliveryInDoubt
+from gateway.errors import DecodeError, DeliveryError, DeliveryInDoubt
 from gateway.formats.calls import Planned, each_once, encoded
 from plugins.intrum.ophelos.objects import Thing, object_of, objects_of, reason_of, status_of, why_refused
 from plugins.intrum.ophelos.paging import listed, search_path
 from plugins.intrum.ophelos.planning import LINE, OPEN, PAYMENT
-from plugins.intrum.ophelos.terms import CASE_KEY, CUSTOMER_KEY, ITEM_KEY, headers_of
+from plugins.intrum.ophelos.terms import CASE_KEY, CUSTOMER_KEY, ITEM_KEY, STATUSES, UNKNOWN, headers_of
 
 DEBT_STEP = "debt"
 """The step of a new claim whose answer names the debt: Ophelos' number of the case."""
@@ -24,7 +24,7 @@ _AFTER: Mapping[str, frozenset[str]] = {
 }
 """Statuses a debt has once an action took."""
 _ENDED: Mapping[str, frozenset[str]] = {"resume": _AFTER["pause"], "resolve-dispute": _AFTER["dispute"]}
-"""Statuses it has no longer after the others; which follow instead, Ophelos decides."""
+"""Statuses it has no longer after the others; which follow instead, Ophelos decides. The end of a case is no such."""
 
 
 def deliver(content: BinaryIO, agreement: Agreement, calls: Calls) -> None:
@@ -34,7 +34,8 @@ def deliver(content: BinaryIO, agreement: Agreement, calls: Calls) -> None:
 
     Raises:
         DeliveryInDoubt: of at least one call nobody knows yet whether it arrived.
-        DataError: Ophelos refuses to be searched, so that nothing can be sent without the danger of doubles.
+        DeliveryError: of at least one claim or item Ophelos does not show, or not so that it can be read, what it has:
+            that one is not sent, for the danger of doubles.
     """
     each_once(content, _Evening(agreement, calls).make)
 
@@ -48,6 +49,12 @@ class _Evening:
 
     def make(self, planned: Planned) -> None:
         """Make one planned call, or all steps of it up to the first that is refused."""
+        try:
+            self._make(planned)
+        except DecodeError as error:
+            raise DeliveryError(f"{planned.key()}: what Ophelos shows cannot be read: {error}") from error
+
+    def _make(self, planned: Planned) -> None:
         if planned.call == OPEN:
             self._open(planned)
             return
@@ -62,7 +69,7 @@ class _Evening:
         else:
             self._once(
                 planned.key(), f"/debts/{debt_id}/{planned.call}", told,
-                lambda: self._after(debt_id, planned.call, told["reason"]),
+                lambda: self._after(debt_id, planned.call, told.get("reason", "")),
             )  # fmt: skip
 
     # --- a new claim -------------------------------------------------------------------------------------------------
@@ -99,8 +106,7 @@ class _Evening:
     def _made(self, key: str, where: str, body: Mapping[str, Any], own_key: str) -> Thing | None:
         """Return the object that bears our name: the one that is there, else a new one; None when it is refused.
 
-        The call is noted in either case, so that one which was in doubt has its answer once the object is found. It was
-        looked for a moment ago: that look answers the doubt, too.
+        The call is noted in either case, so that one which was in doubt has its answer once the object is found.
         """
         noted = self._calls.known(key)
         if noted and noted.status:  # 0: a person said that it arrived, and not what it made
@@ -108,7 +114,7 @@ class _Evening:
         name = body["metadata"][own_key]
         known = self._named(where, own_key, name)
         request = Request("GET", f"{where}/{known.id()}", headers=self._headers) if known else self._post(where, body)
-        answer = self._calls.once(key, request, lambda: _as_answer(known))
+        answer = self._calls.once(key, request, lambda: _as_answer(known or self._named(where, own_key, name)))
         return (known or _told(answer)) if answer.is_accepted else None
 
     def _named(self, where: str, own_key: str, name: str) -> Thing | None:
@@ -134,8 +140,9 @@ class _Evening:
         debt = self._read(f"/debts/{debt_id}")
         status = status_of(debt)
         begun = status in _AFTER.get(action, ()) and reason_of(debt) in {"", reason}
-        is_done = begun or (action in _ENDED and status not in _ENDED[action])
-        return _as_answer(debt) if is_done else None
+        is_over = STATUSES.get(status, UNKNOWN).state == "closed"
+        ended = action in _ENDED and status not in _ENDED[action] and not is_over
+        return _as_answer(debt) if begun or ended else None
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
@@ -148,7 +155,7 @@ class _Evening:
     def _read(self, where: str) -> Thing:
         answer = self._calls.ask(Request("GET", where, headers=self._headers))
         if not answer.is_accepted:
-            raise DataError(f"Ophelos does not show {where}: {': '.join(why_refused(answer))}")
+            raise DeliveryError(f"Ophelos does not show {where}: {': '.join(why_refused(answer))}")
         return object_of(answer)
 
     def _listed(self, path: str, query: str = "") -> Iterator[Thing]:

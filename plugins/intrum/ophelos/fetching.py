@@ -1,15 +1,16 @@
 """Asking Ophelos what is new: debts, payments and payouts that changed since the last look, each kept as a file.
 
 Lists come newest first and are walked to their end, one page a call. The new watermark of a list is the latest change on
-the *first* page of a look: whatever changes while the others are read is later than that, so it cannot be missed. What is
-told again for it has the same bytes and is taken once.
+the *first* page of a look: whatever changes while the others are read is later than that, so it cannot be missed. A look
+begins some time before the last one's end, for what is seen later than it was written. What is told again for it has the
+same bytes and is taken once.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from gateway.domain.calls import Calls, Fetched, Page
@@ -24,6 +25,10 @@ from plugins.intrum.ophelos.terms import CASE_KEY, ITEM_KEY, OWN_ITEM, organisat
 FORMAT = "kravport-ophelos-1"
 DEBT, PAYMENT, PAYOUT = "debt", "payment", "payout"
 _LISTS = (DEBT, PAYMENT, PAYOUT)
+_OVERLAPS: Mapping[str, timedelta] = {
+    DEBT: timedelta(hours=6), PAYMENT: timedelta(days=3), PAYOUT: timedelta(days=3),
+}  # fmt: skip
+"""A payment comes from a bank or a card company, perhaps after a weekend; a debt's state is told again at its next change."""
 _DEPTH_MAX = 15
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -43,17 +48,18 @@ def fetch(agreement: Agreement, calls: Calls, since: str) -> Page:
     A page with an object that cannot be read is kept as it came, for a person; the others on it are told.
 
     Raises:
-        DataError: Ophelos refuses to be asked, or *since* is none of ours.
+        DeliveryError: Ophelos refuses to be asked.
+        DataError: what it shows is no list, or *since* is none of ours.
     """
     mark = _read_mark(since)
     told, after = page(calls, agreement, _path(agreement, mark), _query(mark), mark.after)
     before = _moment(mark.until.get(mark.look, ""))
-    files, latest, is_whole = list[Fetched](), before, True
+    begin, files, latest, is_whole = _begin(mark), list[Fetched](), before, True
     for one in objects_of(told):
         try:
             changed = one.moment("updated_at")
             latest = max(latest, changed)
-            if changed >= before and _is_news(agreement, mark.look, one):
+            if changed >= begin and _is_news(agreement, mark.look, one):
                 files.append(_file(agreement, mark.look, one))
         except DataError:
             is_whole = False
@@ -77,8 +83,13 @@ def _path(agreement: Agreement, mark: _Mark) -> str:
 
 def _query(mark: _Mark) -> str:
     """Ask for days: the clause is documented with a date only."""
-    until = mark.until.get(mark.look, "")
-    return f"updated_at>={_moment(until).astimezone(UTC).date().isoformat()}" if until else ""
+    return f"updated_at>={_begin(mark).astimezone(UTC).date().isoformat()}" if mark.until.get(mark.look) else ""
+
+
+def _begin(mark: _Mark) -> datetime:
+    """Return from when on a look tells what changed."""
+    until = mark.until.get(mark.look)
+    return _moment(until) - _OVERLAPS[mark.look] if until else _LONG_AGO
 
 
 def _is_news(agreement: Agreement, kind: str, thing: Thing) -> bool:

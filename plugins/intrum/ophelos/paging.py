@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gateway.domain.calls import Answer, Calls, Request
 from gateway.domain.exchange import Agreement
-from gateway.errors import DataError, DecodeError
+from gateway.errors import DecodeError, DeliveryError
 from plugins.intrum.ophelos.objects import objects_of, why_refused
 from plugins.intrum.ophelos.terms import headers_of
 
@@ -25,13 +25,14 @@ def page(calls: Calls, agreement: Agreement, path: str, query: str = "", after: 
     """Return one page, and the id after which the next begins, empty after the last.
 
     Raises:
-        DataError: Ophelos refuses to show it.
+        DeliveryError: Ophelos does not show it; a refusal may be mended there, and nothing was done.
+        DecodeError: it cannot be read.
     """
     named = (("query", query), ("limit", str(PAGE_ROWS)), ("after", after))
     asked = tuple((name, value) for name, value in named if value)
     answer = calls.ask(Request("GET", path, asked, headers=headers_of(agreement)))
     if not answer.is_accepted:
-        raise DataError(f"Ophelos does not show {path}: {': '.join(why_refused(answer))}")
+        raise DeliveryError(f"Ophelos does not show {path}: {': '.join(why_refused(answer))}")
     *_, last = None, *objects_of(answer)
     if not _NEXT.search(answer.headers.get("link", "")):
         return answer, ""

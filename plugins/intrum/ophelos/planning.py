@@ -171,11 +171,16 @@ def _items(claim: Claim, agreement: Agreement, debt_id: str) -> Iterator[Planned
 
 
 def _instruction(told: Instruction, claim: Claim, debt_id: str) -> Planned:
-    """The reason ends in our id of the instruction: by it a call is found that was made and never answered."""
-    reason: dict[str, Any] = {"reason": f"{told.reason} ({told.item_id})".strip()}
+    """The reason ends in our id of the instruction: by it a call is found that was made and never answered.
+
+    Where a dispute is resolved, Ophelos' pages show none.
+    """
+    words: dict[str, Any] = {"reason": f"{told.reason} ({told.item_id})".strip()}
+    if told.action is Action.DISPUTE_RESOLVED:
+        words = {}
     if told.action is Action.HOLD and told.until:
-        reason["end_at"] = f"{told.until.isoformat()}{_UNTIL_THE_END}"
-    body = {"claim": claim.claim_id, "debt_id": debt_id, "told": reason}
+        words["end_at"] = f"{told.until.isoformat()}{_UNTIL_THE_END}"
+    body = {"claim": claim.claim_id, "debt_id": debt_id, "told": words}
     return Planned("instruction", told.item_id, ACTIONS[told.action], body, Totals(instructions=1))
 
 
