@@ -7,7 +7,6 @@ import json
 import sys
 import threading
 from contextlib import suppress
-from datetime import date
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -19,21 +18,8 @@ from gateway.agencies import Agencies, Patience, calling, loading
 from gateway.cli import plugins as cli
 from gateway.db.heartbeat import beat
 from gateway.db.tables import Envelope, InboundFile, Task, TransferRun
-from gateway.domain.exchange import (
-    AgencyProfile,
-    Can,
-    CaseStatus,
-    Direction,
-    Finding,
-    InboundKind,
-    LayoutProfile,
-    ObjectReceipt,
-    Payment,
-    Receipt,
-    Service,
-    Severity,
-)
-from gateway.errors import DeliveryError, PluginError
+from gateway.domain.exchange import AgencyProfile, Can, Finding, InboundKind, LayoutProfile, Payment, Service, Severity
+from gateway.errors import PluginError
 from gateway.hookspecs import AgencyHooks, hookimpl
 from gateway.jobs import Desk
 from gateway.services import plugins, schedule, watch
@@ -319,45 +305,6 @@ def test_payments_of_another_type_take_no_effect(sound, odd, stream, why):
     assert fjord.row(InboundFile, stored.inbound_file_id).state == "quarantined"
     assert fjord.payments() == []
     assert health(fjord.house)[1]["lowell"]["hooks"]["import_payments"]["reason"] == why
-
-
-@pytest.mark.rule("P18")
-def test_a_text_that_no_database_takes_is_written_out_and_the_rest_takes_effect(sound, odd):
-    fjord, _ = sound
-    evening(fjord)
-    claim_id = fjord.claim("1001").claim_id
-    (envelope,) = fjord.rows(Envelope, Envelope.agreement_id == fjord.agreement_id, Envelope.claims == 1)
-    taken = ObjectReceipt("invoice", claim_id, True, "C\0\ud83d")
-    status = CaseStatus("", claim_id, "", "active", "", "", date(2026, 11, 24), "", "half \ud83d")
-    paid = payment(direction=Direction.CREDIT, payer_address="A\nB")
-    rows = [paid._replace(position=n, key=f"lowell:{sign}") for n, sign in enumerate("\0\1", 1)]
-    receipt = Receipt(envelope.kind, envelope.sequence, "", "accepted", "", "", (taken,))
-    for kind, told in (("receipt", receipt), ("case_status", [status]), ("payments", Stream(*rows))):
-        odd.instead["identify_inbound"] = lambda *_, kind=kind: InboundKind(kind)
-        odd.instead[f"import_{kind}"] = lambda *_, told=told: told
-        stored = store(fjord, f"odd-{kind}", kind.encode())
-        work(fjord, seconds=1)
-        file = fjord.row(InboundFile, stored.inbound_file_id)
-        assert (file.state, file.transactions) == ("imported", len(rows) if kind == "payments" else 1)
-    claim = fjord.claim("1001")
-    assert (claim.case_number, claim.agency_state_text) == ("C\\u0000\\ud83d", "half \\ud83d")
-    assert [(row.key, row.payer_address) for row in fjord.payments()] == [
-        ("lowell:\\u0000", "A\nB"),
-        ("lowell:\\u0001", "A\nB"),
-    ], "two payments stay two"
-
-
-@pytest.mark.rule("P18")
-def test_an_error_that_quotes_what_no_database_takes_is_kept(sound, odd):
-    fjord, _ = sound
-
-    def quotes(*_):
-        raise DeliveryError("far side: \0\ud83d")
-
-    odd.instead["deliver"] = quotes
-    evening(fjord)
-    tried = fjord.rows(Task, Task.topic == "deliver", Task.last_error.startswith("far side"))
-    assert [(task.state, task.last_error) for task in tried] == [("pending", "far side: \\u0000\\ud83d")]
 
 
 @pytest.mark.rule("P18")
