@@ -83,7 +83,8 @@ class Accounts:
         unread = InboundFile.state.in_(("stored", "reading"))
         yield from (f"{row.filename} is {row.state}" for row in self._world.rows(InboundFile, unread))
         is_final = exists().where(Envelope.id == TransferItem.envelope_id, Envelope.state == "delivered", ~silent)
-        waiting = (TransferItem.is_current, TransferItem.state != "accepted", ~is_final)
+        is_held = (TransferItem.state == "rejected") & self._held(TransferItem.entry_id, "", "receipt.rejected")
+        waiting = (TransferItem.is_current, TransferItem.state != "accepted", ~is_final, ~is_held)
         yield from (f"item {row.item_id} is {row.state}" for row in self._world.rows(TransferItem, *waiting))
         open_payments = IncomingPayment.state != "posted"
         yield from (f"payment {row.key} is {row.state}" for row in self._world.rows(IncomingPayment, open_payments))
@@ -96,11 +97,16 @@ class Accounts:
 
     def _nowhere(self) -> Iterable[str]:
         """Name linked entries of ours that are neither with the agency nor held by the last run for a reason of its own."""
-        last = select(func.max(TransferRun.id)).scalar_subquery()
         sent = exists().where(TransferItem.entry_id == LedgerEntry.id, TransferItem.is_current)
-        held = exists().where(RunHold.entry_id == LedgerEntry.id, RunHold.run_id == last, RunHold.code != "")
+        held = self._held(LedgerEntry.id, "")
         own = (LedgerEntry.origin != "agency", LedgerEntry.payment_id.is_(None))
         return [row[0] for row in self._rows(select(LedgerEntry.external_id).where(*own, ~sent, ~held))]
+
+    @staticmethod
+    def _held(entry_id: Any, *but: str) -> Any:
+        """Say of an entry that the last run holds it for a reason other than *but*."""
+        last = select(func.max(TransferRun.id)).scalar_subquery()
+        return exists().where(RunHold.entry_id == entry_id, RunHold.run_id == last, RunHold.code.not_in(but))
 
     def _echoed(self) -> Iterable[str]:
         """Name the agency's own money that was sent back to it (R-OP-04)."""

@@ -8,13 +8,14 @@ import pytest
 
 from bench.kill_evening import Evening, differences, live_through
 
-KILLS_MIN = 50
+KILLS_MIN = 25
+"""Here, with every change; `python -m bench.kill_evening --kills 50` is the whole of it."""
 FIRST_SEED = 100
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("evenings"), pytest.mark.timeout(900)]
 
 
-def test_fifty_kills_leave_no_trace(embedded, tmp_path):
+def test_kills_at_any_moment_leave_no_trace(embedded, tmp_path):
     calm = Evening(embedded.state, embedded.result)
     kills, seed = Counter(), FIRST_SEED
     while kills.total() < KILLS_MIN:
