@@ -196,13 +196,14 @@ NUMBER = pattern(PayerNumber, "organisation_number")
 
 
 def _maybe(*records: str) -> str:
-    return "".join(f"(?:{columns}{END_OF_LINE})?+" for columns in records)
+    # Atomic, not possessive: after a possessive group that fails, Python 3.11.2 goes on behind what it had read of it.
+    return "".join(f"(?>(?:{columns}{END_OF_LINE})?)" for columns in records)
 
 
 UNIT = (
     MONEY
     + END_OF_LINE
-    + f"(?P<details>(?:2[235].{{0,78}}+{END_OF_LINE}){{0,180}}+)"
+    + f"(?P<details>(?>(?:2[235].{{0,78}}+{END_OF_LINE}){{0,180}}))"
     + _maybe(NAMES)
     + f"(?P<address>{_maybe(pattern(PayerAddress), pattern(PayerCity))})"
     + _maybe(NUMBER)

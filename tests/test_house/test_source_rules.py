@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +83,20 @@ def test_no_pickle_no_eval_no_shell():
                 runs_text = ast.unparse(node.func) in {"eval", "exec"} and name not in COMPILES_ITS_DECLARATIONS
                 found += [f"{name}:{node.lineno}"] if is_shell or runs_text else []
     assert found == []
+
+
+def test_no_group_of_a_pattern_is_possessive():
+    """After one that fails, Python 3.11.2 goes on behind what it had read of it; an atomic group does the same rightly."""
+    possessive = re.compile(r"\)(?:[?*+]|\{+[0-9,]+\}+)\+")
+    texts = [
+        (f"{name}:{node.lineno}", node.value)
+        for name, tree in trees(*CODE)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert possessive.search("(?:ab)?+")
+    assert possessive.search("(ab){0,9}+")
+    assert [place for place, text in texts if possessive.search(text)] == []
 
 
 def test_tls_is_always_verified():
