@@ -197,7 +197,7 @@ NUMBER = pattern(PayerNumber, "organisation_number")
 
 def _maybe(*records: str) -> str:
     # Atomic, not possessive: after a possessive group that fails, Python 3.11.2 goes on behind what it had read of it.
-    return "".join(f"(?>(?:{columns}{END_OF_LINE})?)" for columns in records)
+    return "".join(f"(?>{columns}{END_OF_LINE}|)" for columns in records)
 
 
 UNIT = (
