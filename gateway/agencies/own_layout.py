@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
 from operator import or_
-from shutil import copyfileobj
 from typing import BinaryIO
 
 from gateway.domain.exchange import (
@@ -33,6 +32,7 @@ from gateway.domain.exchange import (
     Totals,
 )
 from gateway.errors import DataError, DecodeError, EncodeError
+from gateway.formats.marking import copied_as_assigned
 from gateway.hookspecs import API_VERSION, AgencyHooks, hookimpl
 from gateway.profiles import (
     ClaimCheck,
@@ -164,9 +164,7 @@ class OwnLayout(AgencyHooks):
         if not named:
             raise EncodeError(f"{self.profile.name} names the agreement nowhere, so nothing in it marks an assignment")
         source.seek(0)
-        with sink.open(envelope.filename) as into:
-            copyfileobj(source, into)
-        return replace(envelope, factoring_agreement=assignment.agreement_number)
+        return copied_as_assigned(envelope, assignment.agreement_number, source, sink)
 
     @hookimpl
     def verify_envelope(self, envelope: Envelope, agreement: Agreement, source: BinaryIO) -> Totals:  # noqa: ARG002  # a hook

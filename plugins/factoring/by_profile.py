@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from shutil import copyfileobj
 from typing import BinaryIO, NamedTuple
 
 from gateway.domain.exchange import (
@@ -26,6 +25,7 @@ from gateway.domain.exchange import (
     Totals,
 )
 from gateway.errors import DecodeError
+from gateway.formats.marking import copied_as_assigned
 from gateway.profiles import ClaimCheck, Profile, ProfileFile, Row, export, layout_profile, load, verify
 from plugins.factoring.family import Family, require_number
 from plugins.factoring.faults import (
@@ -181,9 +181,7 @@ class ByProfile(Family):
         for row in file.read(source):
             self.check_row(row, agreement)
         source.seek(0)
-        with sink.open(envelope.filename) as into:
-            copyfileobj(source, into)
-        return replace(envelope, factoring_agreement=number)
+        return copied_as_assigned(envelope, number, source, sink)
 
     def check_row(self, row: Row, agreement: Agreement) -> None:
         """Raise ``DecodeError`` where a record names another agreement than this one."""

@@ -6,7 +6,6 @@ See README.md here.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -35,6 +34,7 @@ from gateway.domain.exchange import (
 )
 from gateway.domain.transport import Transport
 from gateway.errors import DataError
+from gateway.formats.marking import copied_as_assigned
 from gateway.hookspecs import hookimpl
 from plugins.intrum import norway, ophelos, type10
 from plugins.sls_agency import ABILITIES, LIMITS, LedgerServiceAgency, layout_profile, settings_schema
@@ -135,9 +135,7 @@ class Intrum(LedgerServiceAgency):
         """Mark the file as assigned; Ophelos' calls have no place for it, and the mark stands on the envelope alone."""
         if not _is_ophelos(agreement):
             return super().mark_factoring_envelope(envelope, assignment, agreement, source, sink)
-        with sink.open(envelope.filename) as into:
-            shutil.copyfileobj(source, into)
-        return replace(envelope, factoring_agreement=assignment.agreement_number)
+        return copied_as_assigned(envelope, assignment.agreement_number, source, sink)
 
     @hookimpl
     def verify_envelope(self, envelope: Envelope, agreement: Agreement, source: BinaryIO) -> Totals:

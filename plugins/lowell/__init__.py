@@ -7,7 +7,6 @@ taken as well. See README.md here.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +31,7 @@ from gateway.domain.exchange import (
 )
 from gateway.domain.transport import Transport
 from gateway.formats.calls import totals_of
+from gateway.formats.marking import copied_as_assigned
 from gateway.hookspecs import hookimpl
 from plugins.lowell import assignment
 from plugins.sls_agency import ABILITIES, LIMITS, LedgerServiceAgency, layout_profile, settings_schema
@@ -114,9 +114,7 @@ class Lowell(LedgerServiceAgency):
         """Mark the file as assigned; calls have no place for it, and the mark stands on the envelope alone."""
         if not _is_assignment(agreement):
             return super().mark_factoring_envelope(envelope, assignment, agreement, source, sink)
-        with sink.open(envelope.filename) as into:
-            shutil.copyfileobj(source, into)
-        return replace(envelope, factoring_agreement=assignment.agreement_number)
+        return copied_as_assigned(envelope, assignment.agreement_number, source, sink)
 
     @hookimpl
     def verify_envelope(self, envelope: Envelope, agreement: Agreement, source: BinaryIO) -> Totals:
